@@ -1,0 +1,46 @@
+# make run | test | check | bench | help. Needs only make and Python 3.11+ with venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: help setup run test check docs-check bench lock clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (python3-venv)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[fast,test]'
+	@touch $(STAMP)
+
+setup: $(STAMP) ## Make .venv with everything
+
+run: $(STAMP) ## Collect and serve on 127.0.0.1:8080 (a simulated market when no venue is reachable)
+	$(BIN)/wadm up --or-demo
+
+test: $(STAMP) ## Run every test, with coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --include='orderflow/ledger.py,orderflow/indicators/volume_profile.py' --fail-under=100
+
+check: $(STAMP) ## Format, lint, types, layers, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_house_rules.py tests/docs
+
+bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
+	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)
+
+lock: $(STAMP) ## Write requirements.lock from .venv: names and versions only
+	$(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > requirements.lock
+
+clean: ## Remove .venv and everything built
+	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache

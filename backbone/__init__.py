@@ -1,0 +1,1 @@
+"""How the parts talk, remember and are observed."""

@@ -1,0 +1,50 @@
+"""The three clocks: exchange time is in the trades; here are wall time and the venue's own time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Monotonic = Callable[[], float]
+"""Seconds that never go back."""
+
+monotonic_s: Monotonic = time.monotonic
+
+
+def wall_ms() -> int:
+    """Wall time in UTC milliseconds: for publishing and expiry, never for buckets."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic_ms() -> int:
+    """Monotonic milliseconds, for timers."""
+    return int(time.monotonic() * 1_000)
+
+
+class VenueClock:
+    """What time it is at a venue: the newest exchange time seen, and monotonic time since then.
+
+    It never goes back, and it follows a tape that is played faster than real time.
+    """
+
+    def __init__(self, monotonic: Monotonic = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._seen_ms = 0
+        self._seen_at_s = 0.0
+
+    @property
+    def known(self) -> bool:
+        """False before the venue said anything."""
+        return self._seen_ms > 0
+
+    def observe(self, event_ms: int) -> None:
+        """The venue stamped something with this time."""
+        now = self._monotonic()
+        if event_ms > self._seen_ms + (now - self._seen_at_s) * 1_000:
+            self._seen_ms, self._seen_at_s = event_ms, now
+
+    def now_ms(self) -> int:
+        """The venue's time; 0 while it is not known."""
+        if not self._seen_ms:
+            return 0
+        return self._seen_ms + int((self._monotonic() - self._seen_at_s) * 1_000)

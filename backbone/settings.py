@@ -1,0 +1,129 @@
+"""Every setting on one page: environment variables WADM_*, read once at start.
+
+A setting is a field; its variable is WADM_ and the field's name in capitals; `help` says what it
+does. docs/operations.md lists them all (a test compares).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from orderflow.errors import ConfigError
+
+DEFAULT_SYMBOLS = (
+    "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,BNBUSDT,DOGEUSDT,ADAUSDT,LINKUSDT,SUIUSDT,LTCUSDT"
+)
+T = TypeVar("T")
+
+
+def _setting(default: T, text: str, choices: tuple[str, ...] = ()) -> T:
+    value: T = field(default=default, metadata={"help": text, "choices": choices})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings with their defaults."""
+
+    symbols: str = _setting(
+        DEFAULT_SYMBOLS, "Symbols to collect on every venue and market that lists them, by comma."
+    )
+    venues: str = _setting("binance,bybit", "Venues to collect, by comma.")
+    markets: str = _setting("spot,perp", "Markets to collect, by comma.")
+    data_dir: str = _setting("var", "Folder of the embedded store.")
+    store: str = _setting("sqlite", "Where results are kept.", ("sqlite", "memory"))
+    host: str = _setting("127.0.0.1", "Address the server binds.")
+    port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
+    base_path: str = _setting("", "Path prefix of every route, for example /wadm.")
+    public_hosts: str = _setting(
+        "", "Further host names (host or host:port) the server answers for, by comma."
+    )
+    collector_buffer: int = _setting(
+        1_000, "Trades buffered per stream before an overflow marks a gap; grows with the rate."
+    )
+    ws: str = _setting(
+        "auto",
+        "WebSocket client: auto takes picows when installed.",
+        ("auto", "websockets", "picows"),
+    )
+    first_data_s: float = _setting(10.0, "Reconnect when a new connection is silent this long.")
+    stale_after_s: float = _setting(10.0, "No frame for this long ends a connection's claim.")
+    clock_poll_s: float = _setting(60.0, "Seconds between questions for the venue's time.")
+    demo_wait_s: float = _setting(10.0, "How long `up --or-demo` waits for a venue.")
+    demo_speed: str = _setting("1", "Play speed of the demo market: a number or max.")
+    log_level: str = _setting("info", "Log level.", ("debug", "info", "warning", "error"))
+    binance_spot_ws_url: str = _setting("wss://data-stream.binance.vision", "Binance spot sockets.")
+    binance_spot_rest_url: str = _setting("https://data-api.binance.vision", "Binance spot REST.")
+    binance_usdm_ws_url: str = _setting("wss://fstream.binance.com", "Binance USD-M sockets.")
+    binance_usdm_rest_url: str = _setting("https://fapi.binance.com", "Binance USD-M REST.")
+    bybit_ws_url: str = _setting("wss://stream.bybit.com", "Bybit sockets.")
+    bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST.")
+    binance_archive_url: str = _setting("https://data.binance.vision", "Binance daily archives.")
+    bybit_archive_url: str = _setting("https://public.bybit.com", "Bybit daily archives.")
+    row_sizes: str = _setting(
+        "", "Fixed base row sizes, SYMBOL=SIZE by comma; others follow the venue's own ranges."
+    )
+
+    @property
+    def symbol_list(self) -> tuple[str, ...]:
+        """The symbols, upper case."""
+        return _names(self.symbols.upper())
+
+    @property
+    def venue_list(self) -> tuple[str, ...]:
+        """The venues, lower case."""
+        return _names(self.venues.lower())
+
+    @property
+    def market_list(self) -> tuple[str, ...]:
+        """The markets, lower case."""
+        return _names(self.markets.lower())
+
+    @property
+    def fixed_row_sizes(self) -> dict[str, Decimal]:
+        """Base row sizes given by hand, by symbol."""
+        sizes: dict[str, Decimal] = {}
+        for part in _names(self.row_sizes):
+            symbol, _, size = part.partition("=")
+            try:
+                sizes[symbol.upper()] = Decimal(size)
+            except InvalidOperation:
+                raise ConfigError("WADM_ROW_SIZES needs SYMBOL=SIZE, by comma") from None
+        return sizes
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float}
+
+
+def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
+    """Settings from an environment; ConfigError names an unknown or malformed variable."""
+    fields = {f.name: f for f in dataclasses.fields(Settings)}
+    known = {f"WADM_{name.upper()}": name for name in fields} | {"WADM_SHARED": ""}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("WADM_"):
+            continue
+        if variable not in known:
+            raise ConfigError(f"unknown setting {variable}; see `wadm settings`")
+        if name := known[variable]:
+            values[name] = _parse(variable, fields[name], text)
+    return Settings(**(values | overrides))
+
+
+def _parse(variable: str, spec: dataclasses.Field[Any], text: str) -> Any:
+    try:
+        value = PARSERS[str(spec.type)](text)
+    except ValueError:
+        raise ConfigError(f"{variable} must be of type {spec.type}") from None
+    choices = spec.metadata["choices"]
+    if choices and value not in choices:
+        raise ConfigError(f"{variable} must be one of: {', '.join(choices)}")
+    return value

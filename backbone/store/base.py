@@ -1,0 +1,87 @@
+"""The store port: immutable records in time, checkpoints, and what the store is for.
+
+Contract (tests/contracts/test_store.py): a record replaces one of the same key only with a larger
+(revision, applied_through_ms), never with a smaller one; collections in EVERY_REVISION keep each
+revision as a record of its own; readers never see a record past its expiry; a `put` is all or
+nothing; a checkpoint is returned as the newest generation whose checksum holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+FLOW_BARS = "flow_bars"
+FOOTPRINTS = "footprints"
+VOLUME_PROFILE = "volume_profile"
+ORDER_FLOW = "order_flow"
+EVENTS = "events"
+COLLECTIONS = (FLOW_BARS, FOOTPRINTS, VOLUME_PROFILE, ORDER_FLOW, EVENTS)
+EVERY_REVISION = frozenset({VOLUME_PROFILE})
+
+
+class Record(msgspec.Struct, gc=False, frozen=True):
+    """One stored bar or report; `body` is plain data (str, int, bytes, lists, dicts, None)."""
+
+    collection: str
+    instrument: str
+    timeframe: str
+    start_ms: int
+    revision: int
+    applied_through_ms: int
+    published_at_ms: int
+    expires_at_ms: int
+    body: Mapping[str, Any]
+
+
+class Query(msgspec.Struct, gc=False, frozen=True):
+    """Records of one series with start_ms in [start_ms, end_ms); the newest revision of each.
+
+    `now_ms` is wall time, for expiry. `limit` counts from the newest; order is oldest first.
+    """
+
+    collection: str
+    instrument: str
+    timeframe: str
+    start_ms: int
+    end_ms: int
+    now_ms: int
+    limit: int = 1_000
+
+
+class Store(Protocol):
+    """Where bars, reports and checkpoints are kept."""
+
+    async def open(self, source: str) -> None:
+        """Ready the store; StoreError when it already holds data of another source."""
+        ...
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """Write records in one transaction, idempotent by key and revision."""
+        ...
+
+    async def query(self, query: Query) -> list[Record]:
+        """Records of a series, oldest first."""
+        ...
+
+    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+        """Durably save one blob per name, in one transaction; two generations are kept."""
+        ...
+
+    async def load_checkpoints(self) -> dict[str, bytes]:
+        """The newest blob with a good checksum for every name."""
+        ...
+
+    async def sweep(self, now_ms: int) -> int:
+        """Delete expired records; returns how many."""
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """Bytes held per collection, keys included."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release."""
+        ...

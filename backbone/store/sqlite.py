@@ -1,0 +1,292 @@
+"""SqliteStore: the embedded default. WAL, one writer thread, readers on their own connection.
+
+Records are written with synchronous=NORMAL: a power cut may lose the newest of them, a killed
+process loses none, and the checkpoint behind them makes them again. A checkpoint is written with
+synchronous=FULL: once acknowledged it survives a power cut as well, and with it, since WAL commits
+are ordered, every record before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from backbone.store.base import COLLECTIONS, EVERY_REVISION, Query, Record
+from backbone.store.frame import framed, unframed
+from backbone.store.memory import encode_body
+from orderflow.errors import StoreError
+
+SCHEMA = 1
+BUSY_S = 5.0
+T = TypeVar("T")
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS {name} (
+  series INTEGER NOT NULL, start_ms INTEGER NOT NULL, kept_revision INTEGER NOT NULL,
+  revision INTEGER NOT NULL, applied_through_ms INTEGER NOT NULL,
+  published_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (series, start_ms, kept_revision)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {name}_expiry ON {name} (expires_at_ms);
+"""
+FIXED_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS series (
+  id INTEGER PRIMARY KEY, instrument TEXT NOT NULL, timeframe TEXT NOT NULL,
+  UNIQUE (instrument, timeframe)
+);
+CREATE TABLE IF NOT EXISTS checkpoints (
+  name TEXT NOT NULL, slot INTEGER NOT NULL, generation INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (name, slot)
+) WITHOUT ROWID;
+"""
+UPSERT = """
+INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (series, start_ms, kept_revision) DO UPDATE SET
+  revision = excluded.revision, applied_through_ms = excluded.applied_through_ms,
+  published_at_ms = excluded.published_at_ms, expires_at_ms = excluded.expires_at_ms,
+  body = excluded.body
+WHERE (excluded.revision, excluded.applied_through_ms) > (revision, applied_through_ms)
+"""
+SELECT = """
+SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_ms, body
+FROM {name} WHERE series = ? AND start_ms >= ? AND start_ms < ? AND expires_at_ms > ?
+GROUP BY start_ms ORDER BY start_ms DESC LIMIT ?
+"""
+
+
+class SqliteStore:
+    """Implements the store port on one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._write: sqlite3.Connection | None = None
+        self._read: sqlite3.Connection | None = None
+        self._series: dict[tuple[str, str], int] = {}
+        self._generation = 0
+
+    async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._run(self._writer, lambda: work(self._opened(self._write)))
+
+    async def _on_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._run(self._reader, lambda: work(self._opened(self._read)))
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path.name}: {error}; check disk space and rights") from error
+
+    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
+            raise StoreError("the store is not open")
+        return connection
+
+    async def open(self, source: str) -> None:
+        """Create or check the file; StoreError when it belongs to another source or schema."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        await self._run(self._writer, lambda: self._prepare(source))
+        await self._run(self._reader, self._connect_reader)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    def _connect_reader(self) -> None:
+        self._read = self._connect()
+        self._read.execute("PRAGMA query_only=ON")
+
+    def _prepare(self, source: str) -> None:
+        connection = self._write = self._connect()
+        tables = "".join(TABLE.format(name=name) for name in COLLECTIONS)
+        connection.executescript(f"BEGIN; {FIXED_TABLES} {tables} COMMIT;")
+        known = dict(connection.execute("SELECT key, value FROM meta"))
+        if known.get("schema", str(SCHEMA)) != str(SCHEMA):
+            raise StoreError(f"{self.path.name} has schema {known['schema']}, not {SCHEMA}")
+        if known.get("source", source) != source:
+            raise StoreError(
+                f"{self.path.name} holds {known['source']} data, not {source}; "
+                "give another folder with WADM_DATA_DIR"
+            )
+        rows = [("schema", str(SCHEMA)), ("source", source)]
+        connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows)
+        for number, instrument, timeframe in connection.execute("SELECT * FROM series"):
+            self._series[instrument, timeframe] = number
+        newest = connection.execute("SELECT max(generation) FROM checkpoints").fetchone()[0]
+        self._generation = newest or 0
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """One transaction."""
+        bodies = [encode_body(record) for record in records]
+        await self._on_writer(lambda connection: self._put(connection, records, bodies))
+
+    def _put(
+        self, connection: sqlite3.Connection, records: Sequence[Record], bodies: Sequence[bytes]
+    ) -> None:
+        numbers: dict[tuple[str, str], int] = {}
+        with _Transaction(connection):
+            for record, body in zip(records, bodies, strict=True):
+                kept = record.revision if record.collection in EVERY_REVISION else 0
+                series = (record.instrument, record.timeframe)
+                if series not in numbers:
+                    numbers[series] = self._number(connection, *series)
+                values = (
+                    numbers[series],
+                    record.start_ms,
+                    kept,
+                    record.revision,
+                    record.applied_through_ms,
+                    record.published_at_ms,
+                    record.expires_at_ms,
+                    body,
+                )
+                connection.execute(UPSERT.format(name=record.collection), values)
+        self._series.update(numbers)
+
+    def _number(self, connection: sqlite3.Connection, instrument: str, timeframe: str) -> int:
+        """The number of a series; a new one commits with the records that need it."""
+        known = self._series.get((instrument, timeframe))
+        if known is not None:
+            return known
+        row = (instrument, timeframe)
+        connection.execute(
+            "INSERT OR IGNORE INTO series (instrument, timeframe) VALUES (?, ?)", row
+        )
+        found = connection.execute(
+            "SELECT id FROM series WHERE instrument = ? AND timeframe = ?", row
+        ).fetchone()
+        return int(found[0])
+
+    async def query(self, query: Query) -> list[Record]:
+        """Records of a series, oldest first, the newest revision of each start."""
+        return await self._on_reader(lambda connection: self._query(connection, query))
+
+    def _query(self, connection: sqlite3.Connection, query: Query) -> list[Record]:
+        row = (query.instrument, query.timeframe)
+        series = connection.execute(
+            "SELECT id FROM series WHERE instrument = ? AND timeframe = ?", row
+        ).fetchone()
+        if series is None:
+            return []
+        span = (series[0], query.start_ms, query.end_ms, query.now_ms, query.limit)
+        rows = connection.execute(SELECT.format(name=query.collection), span).fetchall()
+        return [
+            Record(
+                query.collection,
+                query.instrument,
+                query.timeframe,
+                start_ms=start_ms,
+                revision=revision,
+                applied_through_ms=applied_through_ms,
+                published_at_ms=published_at_ms,
+                expires_at_ms=expires_at_ms,
+                body=msgspec.msgpack.decode(body),
+            )
+            for (
+                start_ms,
+                revision,
+                applied_through_ms,
+                published_at_ms,
+                expires_at_ms,
+                body,
+            ) in reversed(rows)
+        ]
+
+    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+        """One durable transaction; each name has two slots, the older one is overwritten."""
+        await self._on_writer(lambda connection: self._save(connection, checkpoints))
+
+    def _save(self, connection: sqlite3.Connection, checkpoints: Mapping[str, bytes]) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            self._generation += 1
+            with _Transaction(connection):
+                for name, blob in checkpoints.items():
+                    slots = dict(
+                        connection.execute(
+                            "SELECT slot, generation FROM checkpoints WHERE name = ?", (name,)
+                        )
+                    )
+                    slot = min((0, 1), key=lambda slot: slots.get(slot, -1))
+                    connection.execute(
+                        "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
+                        (name, slot, self._generation, framed(blob)),
+                    )
+        finally:
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+    async def load_checkpoints(self) -> dict[str, bytes]:
+        """The newest good generation of each."""
+        return await self._on_writer(self._load)
+
+    def _load(self, connection: sqlite3.Connection) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for name, data in connection.execute(
+            "SELECT name, data FROM checkpoints ORDER BY name, generation"
+        ):
+            if (blob := unframed(data)) is not None:
+                found[name] = blob
+        return found
+
+    async def sweep(self, now_ms: int) -> int:
+        """Delete expired records."""
+        return await self._on_writer(lambda connection: self._sweep(connection, now_ms))
+
+    def _sweep(self, connection: sqlite3.Connection, now_ms: int) -> int:
+        return sum(
+            connection.execute(
+                f"DELETE FROM {name} WHERE expires_at_ms <= ?",  # noqa: S608 (our own names)
+                (now_ms,),
+            ).rowcount
+            for name in COLLECTIONS
+        )
+
+    async def sizes(self) -> dict[str, int]:
+        """Bytes of keys and bodies per collection."""
+        return await self._on_reader(self._sizes)
+
+    def _sizes(self, connection: sqlite3.Connection) -> dict[str, int]:
+        sizes = {}
+        for name in COLLECTIONS:
+            query = f"SELECT count(*), sum(length(body)) FROM {name}"  # noqa: S608 (our own names)
+            count, size = connection.execute(query).fetchone()
+            sizes[name] = (size or 0) + 48 * count
+        size = connection.execute("SELECT sum(length(data)) FROM checkpoints").fetchone()[0]
+        sizes["checkpoints"] = size or 0
+        return sizes
+
+    async def close(self) -> None:
+        """Close both connections and stop the threads."""
+        for pool, connection in ((self._reader, self._read), (self._writer, self._write)):
+            if connection is not None:
+                await self._run(pool, connection.close)
+            pool.shutdown()
+        self._read = self._write = None
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body failed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.connection.execute("COMMIT")
+        elif self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")

@@ -1,0 +1,122 @@
+"""Logs and metrics. Every metric of the system is declared here; docs/operations.md lists them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from backbone.live import FeedStatus, LiveView
+
+STREAM_COUNTERS = {
+    "wadm_processor_trades_received": ("received", "Trades delivered to the processor."),
+    "wadm_processor_trades_applied": ("applied", "Trades that entered a bar."),
+    "wadm_processor_trades_duplicate": ("duplicates", "Trades that were seen before."),
+    "wadm_processor_trades_quarantined": ("quarantined", "Trades that must never enter a bar."),
+    "wadm_processor_gaps_filled": ("gaps_filled", "Holes that were filled."),
+    "wadm_processor_gaps_lost": ("gaps_lost", "Holes that stay."),
+    "wadm_processor_minutes_verified": ("minutes_verified", "Minutes equal to the venue's."),
+    "wadm_processor_minutes_unverified": ("minutes_unverified", "Final minutes without proof."),
+}
+STREAM_GAUGES = {
+    "wadm_processor_gaps_open": ("gaps_open", "Known holes that may still be filled."),
+    "wadm_processor_lag_milliseconds": ("lag_ms", "Venue time minus watermark."),
+}
+FEED_COUNTERS = {
+    "wadm_collector_connects": ("connects", "Connections made."),
+    "wadm_collector_frames": ("frames", "Frames read."),
+    "wadm_collector_trades": ("trades", "Trades decoded."),
+    "wadm_collector_trades_dropped": ("dropped", "Trades dropped by a full buffer."),
+    "wadm_collector_frames_malformed": ("malformed", "Frames that follow no documented shape."),
+}
+LOOP_STALL = ("wadm_loop_stall_milliseconds", "Longest pause of the event loop lately.")
+READY = ("wadm_ready", "1 when restored and trades flow.")
+STALL_EVERY_S = 0.05
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on standard error; for people when that is a terminal."""
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    logging.getLogger().setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+
+
+class Statuses(Collector):
+    """Reads the live view and the feeds when it is scraped; nothing is counted twice."""
+
+    def __init__(
+        self, live: LiveView, feeds: Callable[[], Sequence[FeedStatus]], stall: LoopStall
+    ) -> None:
+        self.live = live
+        self.feeds = feeds
+        self.stall = stall
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family of this process."""
+        streams = [self.live.stream(i.name) for i in self.live.instruments()]
+        feeds = list(self.feeds())
+        for name, (field, text) in STREAM_COUNTERS.items():
+            counter = CounterMetricFamily(name, text, labels=["instrument"])
+            for stream in streams:
+                counter.add_metric([stream.instrument], getattr(stream, field))
+            yield counter
+        for name, (field, text) in STREAM_GAUGES.items():
+            gauge = GaugeMetricFamily(name, text, labels=["instrument"])
+            for stream in streams:
+                if (value := getattr(stream, field)) is not None:
+                    gauge.add_metric([stream.instrument], value)
+            yield gauge
+        for name, (field, text) in FEED_COUNTERS.items():
+            counter = CounterMetricFamily(name, text, labels=["connection"])
+            for feed in feeds:
+                counter.add_metric([feed.connection], getattr(feed, field))
+            yield counter
+        yield GaugeMetricFamily(*LOOP_STALL, value=self.stall.worst_ms())
+        yield GaugeMetricFamily(*READY, value=int(self.live.ready))
+
+
+class LoopStall:
+    """How long the event loop was kept from turning; the worst since it was last asked."""
+
+    def __init__(self) -> None:
+        self._worst_s = 0.0
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(STALL_EVERY_S)
+            late = time.monotonic() - began - STALL_EVERY_S
+            self._worst_s = max(self._worst_s, late)
+
+    def worst_ms(self) -> float:
+        """The worst pause, and start over."""
+        worst, self._worst_s = self._worst_s, 0.0
+        return round(worst * 1_000, 3)
+
+
+def metrics_page(collector: Collector) -> Callable[[], tuple[bytes, str]]:
+    """A function that renders the Prometheus text of this collector."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return lambda: (generate_latest(registry), CONTENT_TYPE_LATEST)

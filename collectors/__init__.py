@@ -1,0 +1,1 @@
+"""Exchange frames to TradeBatches."""

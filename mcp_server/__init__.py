@@ -1,0 +1,1 @@
+"""Answers: one set of queries, served over REST and MCP."""

@@ -1,0 +1,136 @@
+"""The ASGI application: REST and MCP on one port."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from mcp.server import MCPServer
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backbone.settings import Settings
+from mcp_server.http import Http, Metrics
+from mcp_server.problems import HANDLERS, problem
+from mcp_server.queries import Queries
+from mcp_server.tools import build_tools
+from orderflow.errors import ConfigError
+
+BODY_BYTES = 65_536
+DRAIN_S = 5
+
+
+def check_bind(host: str) -> None:
+    """Only loopback without an API key; ConfigError says what to do."""
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    if host != "localhost":
+        raise ConfigError(
+            "WADM_HOST must be a loopback address: there are no API keys in this version; "
+            "put a reverse proxy in front of 127.0.0.1"
+        )
+
+
+def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
+    """Routes of both transports; the MCP session manager lives as long as the application."""
+    mcp = build_tools(queries)
+    mcp.streamable_http_app(
+        transport_security=_security(settings), max_request_body_size=BODY_BYTES
+    )
+    manager = mcp.session_manager
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+
+    base = settings.base_path.rstrip("/")
+    endpoint = StreamableHTTPASGIApp(manager)
+    app = Starlette(
+        routes=[
+            *Http(queries, metrics).routes(base),
+            Route(f"{base}/mcp", endpoint),
+            Route(f"{base}/mcp/", endpoint),
+        ],
+        lifespan=lifespan,
+        exception_handlers=dict(HANDLERS),
+    )
+    app.add_middleware(Guard)
+    app.state.mcp = mcp
+    return app
+
+
+def _security(settings: Settings) -> TransportSecuritySettings:
+    """Answer only to our own names (DNS rebinding), bare and with a port."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    names += [name for name in settings.public_hosts.split(",") if name]
+    hosts = [form for name in names for form in (name, f"{name}:*")]
+    origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
+
+
+class Guard:
+    """Strips header values (httptools keeps their spaces) and refuses encoded bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a cleaned request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = [(name, value.strip()) for name, value in scope["headers"]]
+        names = {name for name, _ in headers}
+        if b"content-encoding" in names:
+            refused = problem(400, "INVALID_PARAMETER", "send the body without Content-Encoding")
+            await refused(scope, receive, send)
+            return
+        await self.app({**scope, "headers": headers}, receive, send)
+
+
+class Server(uvicorn.Server):
+    """uvicorn that ends open listen streams on exit: they would hold it up."""
+
+    mcp: MCPServer | None = None
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Close the streams first."""
+        self.close_streams()
+        super().handle_exit(sig, frame)
+
+    def close_streams(self) -> None:
+        """End every open listen stream with its final result."""
+        if self.mcp is not None:
+            entry = self.mcp._lowlevel_server.get_request_handler("subscriptions/listen")
+            if entry is not None:
+                entry.handler.close()  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Signals belong to the command that composes the services."""
+        yield
+
+
+def build_server(app: Starlette, settings: Settings) -> Server:
+    """A server for the application; call `serve()` in a task and set `should_exit` to end it."""
+    check_bind(settings.host)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        server_header=False,
+    )
+    server = Server(config)
+    server.mcp = app.state.mcp
+    return server

@@ -1,0 +1,140 @@
+"""REST routes: parameters in, the same reports as MCP out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mcp_server import parameters
+from mcp_server.openapi import document
+from mcp_server.parameters import FLOW, FOOTPRINT, PROFILE, SNAPSHOT, SUMMARY, Question
+from mcp_server.payload import encoded, etag
+from mcp_server.queries import Queries
+from orderflow.reports import Report
+from orderflow.timeframe import MINUTE_MS
+
+Metrics = Callable[[], tuple[bytes, str]]
+HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+JSON = "application/json"
+
+
+class Http:
+    """Handlers over one set of queries."""
+
+    def __init__(self, queries: Queries, metrics: Metrics) -> None:
+        self.queries = queries
+        self.metrics = metrics
+
+    def routes(self, base_path: str) -> list[Route]:
+        """Every route under the base path."""
+        table = {
+            "/volume_profile/{symbol:path}": self.volume_profile,
+            "/order_flow/{symbol:path}": self.order_flow,
+            "/footprint/{symbol:path}": self.footprint,
+            "/indicators/summary/{symbol:path}": self.summary,
+            "/snapshot": self.snapshot,
+            "/symbols": self.symbols,
+            "/status": self.status,
+            "/health": self.health,
+            "/livez": self.livez,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics_page,
+            "/openapi.json": self.openapi,
+        }
+        return [Route(base_path + path, handler) for path, handler in table.items()]
+
+    async def volume_profile(self, request: Request) -> Response:
+        """POC, value area and levels."""
+        asked = self._asked(request, PROFILE)
+        return self._answer(request, await self.queries.volume_profile(asked), asked)
+
+    async def order_flow(self, request: Request) -> Response:
+        """Delta, CVD and imbalance."""
+        asked = self._asked(request, FLOW, "period")
+        return self._answer(request, await self.queries.order_flow(asked), asked)
+
+    async def footprint(self, request: Request) -> Response:
+        """Aligned bars; detail=bars (default) or rows."""
+        pairs = [
+            (name, "full" if name == "detail" and value == "bars" else value)
+            for name, value in request.query_params.multi_items()
+        ]
+        values = parameters.single_values(pairs, FOOTPRINT)
+        asked = parameters.question(request.path_params["symbol"], values)
+        return self._answer(request, await self.queries.footprint(asked), asked)
+
+    async def summary(self, request: Request) -> Response:
+        """Profile and flow of one symbol."""
+        asked, period = self._both(request, SUMMARY, request.path_params["symbol"])
+        return self._answer(request, await self.queries.summary(asked, period), asked)
+
+    async def snapshot(self, request: Request) -> Response:
+        """Profile and flow of several symbols."""
+        asked, period = self._both(request, SNAPSHOT, "")
+        symbols = parameters.symbol_list(request.query_params.get("symbols"))
+        report = await self.queries.snapshot(symbols, asked, period)
+        return self._answer(request, report, asked)
+
+    async def symbols(self, request: Request) -> Response:
+        """What is collected."""
+        return self._answer(request, await self.queries.symbols(), self._bare(request))
+
+    async def status(self, request: Request) -> Response:
+        """Streams and connections."""
+        return self._answer(request, await self.queries.status(), self._bare(request))
+
+    async def health(self, request: Request) -> Response:
+        """The same as /status, 503 while there is nothing to serve."""
+        report = await self.queries.status()
+        stale = report.worst_lag_ms is not None and report.worst_lag_ms > 2 * MINUTE_MS
+        body = encoded(report, "json")
+        return Response(body, 503 if not report.ready or stale else 200, HEADERS, JSON)
+
+    async def livez(self, request: Request) -> Response:
+        """The loop turns."""
+        return Response(b'{"status":"ok"}', 200, HEADERS, JSON)
+
+    async def readyz(self, request: Request) -> Response:
+        """Restored, and trades flow."""
+        ready = self.queries.live.ready
+        body = b'{"status":"ready"}' if ready else b'{"status":"starting"}'
+        return Response(body, 200 if ready else 503, HEADERS, JSON)
+
+    async def metrics_page(self, request: Request) -> Response:
+        """Prometheus text."""
+        body, kind = self.metrics()
+        return Response(body, 200, HEADERS, kind)
+
+    async def openapi(self, request: Request) -> Response:
+        """This API, described."""
+        return Response(document(), 200, HEADERS, JSON)
+
+    # Shared
+
+    def _asked(
+        self, request: Request, allowed: Sequence[str], name_key: str = "timeframe"
+    ) -> Question:
+        values = parameters.single_values(request.query_params.multi_items(), allowed)
+        return parameters.question(request.path_params["symbol"], values, name_key)
+
+    def _bare(self, request: Request) -> Question:
+        values = parameters.single_values(request.query_params.multi_items(), ("numbers",))
+        return parameters.question("", values)
+
+    def _both(
+        self, request: Request, allowed: Sequence[str], symbol: str
+    ) -> tuple[Question, str | None]:
+        values = parameters.single_values(request.query_params.multi_items(), allowed)
+        period = values.pop("period", None)
+        return parameters.question(symbol, values), period
+
+    def _answer(self, request: Request, report: Report, asked: Question) -> Response:
+        """The report, or 304 when only its age has changed."""
+        tag = etag(report, asked.numbers)
+        headers = HEADERS | {"ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(None, 304, headers)
+        return Response(encoded(report, asked.numbers), 200, headers, JSON)

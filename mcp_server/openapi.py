@@ -1,0 +1,116 @@
+"""The OpenAPI document, made from the report models and the parameter table."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from pydantic.json_schema import models_json_schema
+
+from mcp_server.parameters import (
+    FLOW,
+    FOOTPRINT,
+    MOST_BARS,
+    MOST_LEVELS,
+    PROFILE,
+    SNAPSHOT,
+    SUMMARY,
+)
+from orderflow import reports
+from orderflow.indicators.volume_profile import METHODS
+from orderflow.timeframe import PERIODS, TIMEFRAMES
+
+PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
+    "timeframe": ({"type": "string", "enum": list(TIMEFRAMES)}, "default 1h"),
+    "period": ({"type": "string", "enum": list(PERIODS)}, "default 5m"),
+    "exchange": ({"type": "string"}, "a venue, or aggregated (default)"),
+    "market": ({"type": "string", "enum": ["spot", "perp", "all"]}, "default perp, else spot"),
+    "window": (
+        {"type": "string", "enum": ["rolling", "aligned"]},
+        "rolling: the last whole minutes (default now); aligned: UTC (default for history)",
+    ),
+    "start": ({"type": "string"}, "epoch ms or ISO-8601; windows from here on"),
+    "end": ({"type": "string"}, "epoch ms or ISO-8601; windows before this"),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": MOST_BARS}, "newest windows"),
+    "detail": ({"type": "string", "enum": ["summary", "rows", "full"]}, "default full"),
+    "numbers": ({"type": "string", "enum": ["json", "string"]}, "default json"),
+    "va_method": ({"type": "string", "enum": list(METHODS)}, "value-area walk"),
+    "row_size": ({"type": "string"}, "a whole multiple of the base row, see /symbols"),
+    "max_levels": ({"type": "integer", "minimum": 1, "maximum": MOST_LEVELS}, "rows kept"),
+    "symbols": ({"type": "string"}, "1 to 50 symbols by comma"),
+}
+PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[reports.Report], ...]]] = {
+    "/volume_profile/{symbol}": (
+        "Volume profile: POC, VAH, VAL and levels",
+        PROFILE,
+        (reports.VolumeProfileReport, reports.ProfileHistory),
+    ),
+    "/order_flow/{symbol}": (
+        "Order flow: delta, CVD, imbalance",
+        FLOW,
+        (reports.OrderFlowReport, reports.FlowHistory),
+    ),
+    "/footprint/{symbol}": ("Footprint bars", FOOTPRINT, (reports.FootprintReport,)),
+    "/indicators/summary/{symbol}": ("Profile and flow", SUMMARY, (reports.SummaryReport,)),
+    "/snapshot": ("Several symbols in one answer", SNAPSHOT, (reports.SnapshotReport,)),
+    "/symbols": ("What is collected", ("numbers",), (reports.SymbolsReport,)),
+    "/status": ("Streams and connections", ("numbers",), (reports.StatusReport,)),
+    "/health": ("Status, 503 while not ready", (), (reports.StatusReport,)),
+}
+
+
+@functools.cache
+def document() -> bytes:
+    """The document as JSON."""
+    used: dict[str, type[reports.Report]] = {"ErrorReport": reports.ErrorReport}
+    for _, _, models in PATHS.values():
+        used |= {model.__name__: model for model in models}
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in used.values()],
+        ref_template="#/components/schemas/{model}",
+    )
+    return msgspec.json.format(
+        msgspec.json.encode(
+            {
+                "openapi": "3.1.0",
+                "info": {
+                    "title": "WADM",
+                    "version": version("wadm"),
+                    "description": "Exact, proven order-flow indicators. Read only.",
+                },
+                "paths": {path: {"get": _operation(path)} for path in PATHS},
+                "components": {"schemas": definitions["$defs"]},
+            }
+        ),
+        indent=1,
+    )
+
+
+def _operation(path: str) -> dict[str, Any]:
+    title, names, models = PATHS[path]
+    refs = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    listed = [_parameter(name, "query", *PARAMETERS[name]) for name in names]
+    if "{symbol}" in path:
+        text = "BTCUSDT, BTC/USDT:USDT, BINANCE:BTCUSDT.P, binance:perp:BTCUSDT"
+        listed.insert(0, _parameter("symbol", "path", {"type": "string", "maxLength": 40}, text))
+    error = {"$ref": "#/components/schemas/ErrorReport"}
+    problem = {"description": "Problem", "content": {"application/json": {"schema": error}}}
+    schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
+    answer = {"description": "Answer", "content": {"application/json": {"schema": schema}}}
+    return {
+        "summary": title,
+        "parameters": listed,
+        "responses": {"200": answer, "default": problem},
+    }
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path" or name == "symbols",
+        "schema": schema,
+        "description": text,
+    }

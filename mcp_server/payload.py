@@ -1,0 +1,63 @@
+"""A report as plain data and bytes: the same for every transport."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from mcp_server.parameters import Numbers
+from orderflow.reports import Report
+
+OPTIONAL = frozenset({"summary", "levels", "bars", "rows", "profile", "flow"})
+"""Parts that a short answer leaves out altogether."""
+MOVING = frozenset({"timestamp", "age_ms", "next_update_at", "next_update_in_ms", "lag_ms"})
+"""What changes with the clock alone does not change the ETag."""
+ENCODERS = {
+    "json": msgspec.json.Encoder(decimal_format="number"),
+    "string": msgspec.json.Encoder(decimal_format="string"),
+}
+
+
+def plain_data(report: Report) -> dict[str, Any]:
+    """The report as dictionaries and lists, decimals kept exact."""
+    data: dict[str, Any] = _pruned(report.model_dump())
+    return data
+
+
+def encoded(report: Report, numbers: Numbers) -> bytes:
+    """JSON; decimals as numbers or as strings, digit for digit."""
+    return ENCODERS[numbers].encode(plain_data(report))
+
+
+def structured(report: Report, numbers: Numbers) -> dict[str, Any]:
+    """What a JSON reader sees of `encoded`."""
+    data: dict[str, Any] = msgspec.json.decode(encoded(report, numbers))
+    return data
+
+
+def etag(report: Report, numbers: Numbers) -> str:
+    """A weak validator: equal for answers that differ in age only."""
+    body = ENCODERS[numbers].encode(_still(plain_data(report)))
+    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _pruned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _pruned(inner)
+            for name, inner in value.items()
+            if inner is not None or name not in OPTIONAL
+        }
+    if isinstance(value, list):
+        return [_pruned(inner) for inner in value]
+    return value
+
+
+def _still(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _still(inner) for name, inner in value.items() if name not in MOVING}
+    if isinstance(value, list):
+        return [_still(inner) for inner in value]
+    return value

@@ -1,0 +1,387 @@
+"""From parts of a window to a served answer. Pure: time comes with the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from orderflow import flow, footprint, grid, reports
+from orderflow.completeness import Quality, merge_qualities
+from orderflow.content import bar_hash, flow_hash
+from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.indicators import order_flow, volume_profile
+from orderflow.indicators.order_flow import ratio
+from orderflow.parts import FlowPart, FootprintPart
+from orderflow.symbols import Selection
+from orderflow.timeframe import CELL_MS, MINUTE_MS
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Detail = Literal["summary", "rows", "full"]
+Parts = Sequence[FootprintPart | FlowPart]
+WindowKind = Literal["rolling", "aligned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an answer is to be given."""
+
+    name: str
+    kind: WindowKind
+    source: str
+    detail: Detail = "full"
+    va_method: volume_profile.Method = "single"
+    row_size: Decimal | None = None
+    max_levels: int | None = None
+    history: bool = False
+
+
+def iso(event_ms: int) -> str:
+    """UTC, ISO-8601 with milliseconds."""
+    moment = EPOCH + timedelta(milliseconds=event_ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{event_ms % 1_000:03d}Z"
+
+
+def share(part: int, whole: int) -> Decimal | None:
+    """part / whole in percent, to two places."""
+    found = ratio(part * 100, whole)
+    return None if found is None else found.quantize(Decimal("0.01"))
+
+
+def volume_profile_report(
+    selection: Selection, parts: Sequence[FootprintPart], wanted: Wanted
+) -> reports.VolumeProfileReport:
+    """The profile of one window over one or several streams."""
+    bar = _served(footprint.beside([part.bar for part in parts]), wanted)
+    found = volume_profile.profile(bar.rows, method=wanted.va_method)
+    total = bar.flow.volume_lots
+    poc, vah, val = _levels(bar, found)
+    inside = bar.flow.lot_size * (found.value_area_lots if found else 0)
+    volume = bar.flow.lot_size * total
+    tick = bar.flow.tick_size
+    names = [part.instrument.name for part in parts]
+    summary = reports.ProfileSummary(
+        poc=poc,
+        vah=vah,
+        val=val,
+        value_area_volume=inside,
+        total_volume=volume,
+        total_trades=bar.flow.trades,
+        price_range=reports.PriceRange(
+            high=_price(bar.flow, bar.flow.high_ticks), low=_price(bar.flow, bar.flow.low_ticks)
+        ),
+    )
+    rows, truncated = _rows(bar, total, wanted)
+    return reports.VolumeProfileReport(
+        **_identity(selection, parts, wanted),
+        timeframe=wanted.name,
+        poc=poc,
+        vah=vah,
+        val=val,
+        poc_high=None if poc is None else poc + bar.row_size - tick,
+        vah_high=None if vah is None else vah + bar.row_size - tick,
+        open=_price(bar.flow, bar.flow.open_ticks),
+        close=_price(bar.flow, bar.flow.close_ticks),
+        total_volume=volume,
+        value_area_volume=inside,
+        va_method=wanted.va_method,
+        va_pct=share(found.value_area_lots, total) if found else None,
+        row_size=bar.row_size,
+        summary=None if wanted.detail == "summary" else summary,
+        levels=rows,
+        levels_truncated=truncated,
+        quality=_quality(
+            parts,
+            [part.bar.flow for part in parts],
+            wanted,
+            bar_hash(names, wanted.name, bar),
+            volume_profile.CARD.algo,
+            MINUTE_MS,
+        ),
+    )
+
+
+def _served(bar: FootprintBar, wanted: Wanted) -> FootprintBar:
+    """On the asked row size, which must be a whole multiple of what is kept."""
+    if wanted.row_size is None:
+        return bar
+    if wanted.row_size < bar.row_size and not wanted.history:
+        grid.checked_row(wanted.row_size, bar.row_size)
+    return bar.coarsened(grid.plain(max(wanted.row_size, bar.row_size)))
+
+
+def _levels(
+    bar: FootprintBar, found: volume_profile.Profile | None
+) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """(POC, VAH, VAL): the low price of their rows."""
+    if found is None:
+        return None, None, None
+    size = bar.row_size
+    prices = [grid.plain(row * size) for row in (found.poc_row, found.vah_row, found.val_row)]
+    return prices[0], prices[1], prices[2]
+
+
+def _rows(bar: FootprintBar, total: int, wanted: Wanted) -> tuple[list[reports.Level] | None, bool]:
+    """Levels in price order; with a limit the ones with the most volume are kept."""
+    if wanted.detail == "summary":
+        return None, bool(bar.rows)
+    rows = sorted(bar.rows)
+    limit = wanted.max_levels
+    truncated = limit is not None and len(rows) > limit
+    if truncated:
+        rows = sorted(sorted(rows, key=lambda row: -sum(bar.rows[row][:2]))[:limit])
+    return [_level(bar, row, total) for row in rows], truncated
+
+
+def _level(bar: FootprintBar, row: int, total: int) -> reports.Level:
+    buy, sell, trades = bar.rows[row]
+    lot = bar.flow.lot_size
+    return reports.Level(
+        price=grid.plain(row * bar.row_size),
+        volume=(buy + sell) * lot,
+        buy_volume=buy * lot,
+        sell_volume=sell * lot,
+        delta=(buy - sell) * lot,
+        trades=trades,
+        percentage=share(buy + sell, total) or Decimal(0),
+        type=None,
+    )
+
+
+def order_flow_report(
+    selection: Selection, parts: Sequence[FlowPart], wanted: Wanted
+) -> reports.OrderFlowReport:
+    """Order flow of one window over one or several streams."""
+    bar = parts[0].bar
+    for part in parts[1:]:
+        bar = flow.beside(bar, part.bar)
+    lot = bar.lot_size
+    least, most, resolution_ms = _extremes(bar, parts)
+    spellings = order_flow.imbalance(bar.buy_lots, bar.sell_lots)
+    cvd, anchor = _cumulative(parts)
+    names = [part.instrument.name for part in parts]
+    return reports.OrderFlowReport(
+        **_identity(selection, parts, wanted),
+        period=wanted.name,
+        delta=bar.delta_lots * lot,
+        delta_pct=share(bar.delta_lots, bar.volume_lots),
+        cumulative_delta=cvd,
+        cumulative_delta_anchor=anchor,
+        buy_volume=bar.buy_lots * lot,
+        sell_volume=bar.sell_lots * lot,
+        total_volume=bar.volume_lots * lot,
+        buy_quote_volume=bar.quote(bar.buy_quote),
+        sell_quote_volume=bar.quote(bar.sell_quote),
+        trades_count=reports.SideCounts(buy=bar.buy_trades, sell=bar.sell_trades),
+        avg_trade_size=reports.SideSizes(
+            buy=_mean(bar.buy_lots, bar.buy_trades, lot),
+            sell=_mean(bar.sell_lots, bar.sell_trades, lot),
+        ),
+        imbalance_ratio=spellings.imbalance_ratio,
+        buy_ratio=spellings.buy_ratio,
+        imbalance=spellings.imbalance,
+        min_delta=None if least is None else least * lot,
+        max_delta=None if most is None else most * lot,
+        resolution_ms=resolution_ms,
+        open=_price(bar, bar.open_ticks),
+        high=_price(bar, bar.high_ticks),
+        low=_price(bar, bar.low_ticks),
+        close=_price(bar, bar.close_ticks),
+        bars=None if wanted.detail == "summary" else _bars(parts),
+        quality=_quality(
+            parts,
+            [part.bar for part in parts],
+            wanted,
+            flow_hash(names, wanted.name, bar),
+            order_flow.CARD.algo,
+            CELL_MS,
+        ),
+    )
+
+
+def _extremes(bar: FlowBar, parts: Sequence[FlowPart]) -> tuple[int | None, int | None, int | None]:
+    """Delta extremes; of several streams only at the resolution of their 5 s bars."""
+    if len(parts) == 1:
+        return (*order_flow.served_extremes(bar), None)
+    if any(part.step_ms != CELL_MS for part in parts):
+        return None, None, None
+    found = order_flow.combined_extremes([part.bars for part in parts])
+    return (0, 0, CELL_MS) if found is None else (*found, CELL_MS)
+
+
+def _cumulative(parts: Sequence[FlowPart]) -> tuple[Decimal | None, str | None]:
+    """Sum of the streams' cumulative deltas; the anchor is the latest of theirs."""
+    total = Decimal(0)
+    anchor = 0
+    for part in parts:
+        if part.cvd_lots is None or part.cvd_anchor_ms is None:
+            return None, None
+        total += part.cvd_lots * part.instrument.lot_size
+        anchor = max(anchor, part.cvd_anchor_ms)
+    return total, iso(anchor)
+
+
+def _bars(parts: Sequence[FlowPart]) -> list[reports.FlowBarReport]:
+    """The steps of all streams together, in time order."""
+    steps: dict[int, FlowBar] = {}
+    for part in parts:
+        for bar in part.bars:
+            known = steps.get(bar.start_ms)
+            steps[bar.start_ms] = bar if known is None else flow.beside(known, bar)
+    return [_bar(steps[start]) for start in sorted(steps)]
+
+
+def _bar(bar: FlowBar) -> reports.FlowBarReport:
+    least, most = order_flow.served_extremes(bar)
+    return reports.FlowBarReport(
+        start=iso(bar.start_ms),
+        delta=bar.delta_lots * bar.lot_size,
+        min_delta=None if least is None else least * bar.lot_size,
+        max_delta=None if most is None else most * bar.lot_size,
+        volume=bar.volume_lots * bar.lot_size,
+        close=_price(bar, bar.close_ticks),
+    )
+
+
+def footprint_bar_report(
+    names: Sequence[str], timeframe: str, bar: FootprintBar, quality: Quality, *, rows: bool
+) -> reports.FootprintBarReport:
+    """One bar as the venue's candle has it."""
+    flow_bar, lot = bar.flow, bar.flow.lot_size
+    found = volume_profile.profile(bar.rows)
+    poc, vah, val = _levels(bar, found)
+    least, most = order_flow.served_extremes(flow_bar)
+    return reports.FootprintBarReport(
+        period_start=iso(flow_bar.start_ms),
+        period_end=iso(flow_bar.end_ms),
+        open=_price(flow_bar, flow_bar.open_ticks),
+        high=_price(flow_bar, flow_bar.high_ticks),
+        low=_price(flow_bar, flow_bar.low_ticks),
+        close=_price(flow_bar, flow_bar.close_ticks),
+        total_volume=flow_bar.volume_lots * lot,
+        buy_volume=flow_bar.buy_lots * lot,
+        sell_volume=flow_bar.sell_lots * lot,
+        quote_volume=flow_bar.quote(flow_bar.buy_quote + flow_bar.sell_quote),
+        buy_quote_volume=flow_bar.quote(flow_bar.buy_quote),
+        sell_quote_volume=flow_bar.quote(flow_bar.sell_quote),
+        total_trades=flow_bar.trades,
+        buy_trades=flow_bar.buy_trades,
+        sell_trades=flow_bar.sell_trades,
+        delta=flow_bar.delta_lots * lot,
+        min_delta=None if least is None else least * lot,
+        max_delta=None if most is None else most * lot,
+        poc=poc,
+        vah=vah,
+        val=val,
+        first_id=flow_bar.first_id,
+        last_id=flow_bar.last_id,
+        row_size=bar.row_size,
+        rows=[_row(bar, row) for row in sorted(bar.rows)] if rows else None,
+        final=quality.final,
+        revision=quality.revision,
+        state=str(quality.state),
+        coverage=_coverage(quality),
+        content_hash=bar_hash(names, timeframe, bar),
+    )
+
+
+def _row(bar: FootprintBar, row: int) -> tuple[Decimal, Decimal, Decimal, int]:
+    buy, sell, trades = bar.rows[row]
+    lot = bar.flow.lot_size
+    return grid.plain(row * bar.row_size), buy * lot, sell * lot, trades
+
+
+def _price(bar: FlowBar, ticks: int | None) -> Decimal | None:
+    return None if ticks is None else ticks * bar.tick_size
+
+
+def _mean(lots: int, trades: int, lot_size: Decimal) -> Decimal | None:
+    """Average size, to two places beyond the lot."""
+    if trades == 0:
+        return None
+    return (lots * lot_size / trades).quantize(lot_size / 100)
+
+
+def _coverage(quality: Quality) -> Decimal:
+    found = ratio(quality.covered_ms, quality.expected_ms)
+    return Decimal(1) if found is None else grid.plain(found) if found else Decimal(0)
+
+
+def _identity(selection: Selection, parts: Parts, wanted: Wanted) -> dict[str, Any]:
+    window = parts[0].window
+    return {
+        "symbol": selection.symbol,
+        "exchange": selection.exchange,
+        "market": selection.market,
+        "source": wanted.source,
+        "window": wanted.kind,
+        "period_start": iso(window.start_ms),
+        "period_end": iso(window.end_ms),
+        "timestamp": iso(min(part.now_ms for part in parts)),
+    }
+
+
+def _quality(
+    parts: Parts,
+    bars: Sequence[FlowBar],
+    wanted: Wanted,
+    content_hash: str,
+    algo: str,
+    cadence_ms: int,
+) -> reports.Quality:
+    """Age, proof and the share of every stream."""
+    merged = merge_qualities([part.quality for part in parts])
+    now = min(part.now_ms for part in parts)
+    closed = parts[0].window.end_ms <= now
+    age = max(max(0, part.now_ms - part.watermark_ms) for part in parts)
+    age = 0 if wanted.history else age
+    next_ms = now - now % cadence_ms + cadence_ms
+    sizes = {
+        part.instrument.name: bar.volume_lots * bar.lot_size
+        for part, bar in zip(parts, bars, strict=True)
+    }
+    total = sum(sizes.values())
+    aligned_closed = wanted.kind == "aligned" and closed
+    return reports.Quality(
+        final=merged.final and wanted.kind == "aligned",
+        revision=merged.revision,
+        applied_through=iso(merged.applied_through_ms),
+        age_ms=age,
+        stale=age > 2 * cadence_ms,
+        next_update_at=None if aligned_closed else iso(next_ms),
+        next_update_in_ms=None if aligned_closed else next_ms - now,
+        source=wanted.source,
+        content_hash=content_hash,
+        algo=algo,
+        completeness=reports.Completeness(
+            state=str(merged.state),
+            coverage=_coverage(merged),
+            gaps=[
+                reports.GapReport(
+                    instrument=part.instrument.name,
+                    start=iso(gap.start_ms),
+                    end=iso(gap.end_ms),
+                    reason=gap.reason,
+                    missing=gap.missing,
+                )
+                for part in parts
+                for gap in part.quality.gaps
+            ],
+            delta_proven=merged.delta_proven,
+        ),
+        venues={
+            part.instrument.name: reports.VenueQuality(
+                state=str(part.quality.state),
+                share=(sizes[part.instrument.name] / total).quantize(Decimal("0.0001"))
+                if total
+                else None,
+                first_id=part.quality.first_id,
+                last_id=part.quality.last_id,
+                missing=part.quality.missing,
+            )
+            for part in parts
+        },
+    )

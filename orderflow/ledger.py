@@ -1,0 +1,194 @@
+"""The ledger of one instrument: which trades were seen, and which are missing. Pure.
+
+A consecutive stream (ids without holes) is a list of runs of seen ids; what lies between two runs
+is missing. An unordered stream remembers its newest ids, by time, to recognise duplicates.
+Every delivered trade is counted exactly once: received == applied + duplicate + quarantined.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from orderflow.completeness import Gap
+
+MEMORY_MS = 300_000
+MEMORY_IDS = 4_096
+"""Unordered ids are remembered this long and at least this many; older trades are quarantined."""
+
+
+class Counts(msgspec.Struct):
+    """How many trades went where; `quarantined` holds the reasons."""
+
+    received: int = 0
+    applied: int = 0
+    duplicate: int = 0
+    quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def quarantine(self, reason: str, count: int = 1) -> None:
+        """Count trades that must not enter a bar."""
+        self.quarantined[reason] = self.quarantined.get(reason, 0) + count
+
+    @property
+    def balanced(self) -> bool:
+        """True when every received trade is accounted for."""
+        return self.received == self.applied + self.duplicate + sum(self.quarantined.values())
+
+
+class Run(msgspec.Struct):
+    """Consecutive ids first..last, all seen, and the exchange times of both ends."""
+
+    first: int
+    last: int
+    first_ms: int
+    last_ms: int
+
+
+class ConsecutiveLedger:
+    """Seen ids of a stream that numbers its trades without holes."""
+
+    def __init__(self, runs: Iterable[Run] = (), counts: Counts | None = None) -> None:
+        self.runs: list[Run] = list(runs)
+        self.counts = counts or Counts()
+
+    @property
+    def next_key(self) -> int | None:
+        """The id that follows everything seen; None before the first trade."""
+        return self.runs[-1].last + 1 if self.runs else None
+
+    def admit(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
+        """Index spans [i, j) of ids never seen before, each of consecutive ids in order."""
+        count = len(keys)
+        self.counts.received += count
+        if self.runs and count:
+            newest = self.runs[-1]
+            first = newest.last + 1
+            if keys[0] == first and (count == 1 or _is_consecutive(keys)):
+                newest.last += count
+                newest.last_ms = event_ms[-1]
+                self.counts.applied += count
+                return [(0, count)]
+        return self._admit_each(keys, event_ms)
+
+    def _admit_each(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = []
+        for index, key in enumerate(keys):
+            if not self._insert(key, event_ms[index]):
+                self.counts.duplicate += 1
+                continue
+            self.counts.applied += 1
+            if spans and spans[-1][1] == index and keys[index - 1] == key - 1:
+                spans[-1] = (spans[-1][0], index + 1)
+            else:
+                spans.append((index, index + 1))
+        return spans
+
+    def reject(self, key: int, event_ms: int, reason: str) -> None:
+        """A delivered trade that must not enter a bar still counts as seen."""
+        self.counts.received += 1
+        if self._insert(key, event_ms):
+            self.counts.quarantine(reason)
+        else:
+            self.counts.duplicate += 1
+
+    def _insert(self, key: int, event_ms: int) -> bool:
+        """Add one id; False when it was there. Neighbouring runs join."""
+        place = bisect_right(self.runs, key, key=_first_of)
+        before = self.runs[place - 1] if place else None
+        after = self.runs[place] if place < len(self.runs) else None
+        if before is not None and key <= before.last:
+            return False
+        joins_before = before is not None and key == before.last + 1
+        joins_after = after is not None and key == after.first - 1
+        if before is not None and joins_before:
+            before.last, before.last_ms = key, event_ms
+            if after is not None and joins_after:
+                before.last, before.last_ms = after.last, after.last_ms
+                del self.runs[place]
+        elif after is not None and joins_after:
+            after.first, after.first_ms = key, event_ms
+        else:
+            self.runs.insert(place, Run(key, key, event_ms, event_ms))
+        return True
+
+    def gaps(self, reason: str = "ids missing") -> list[Gap]:
+        """Every hole between two runs, oldest first."""
+        return [
+            Gap(a.last_ms, b.first_ms, reason, a.last + 1, b.first - 1)
+            for a, b in zip(self.runs, self.runs[1:], strict=False)
+        ]
+
+    def give_up(self, gap: Gap) -> None:
+        """Stop missing the ids of a hole: they count as seen from now on."""
+        for place, (a, b) in enumerate(zip(self.runs, self.runs[1:], strict=False)):
+            if gap.last_key == b.first - 1:
+                self.runs[place : place + 2] = [Run(a.first, b.last, a.first_ms, b.last_ms)]
+                return
+
+
+class UnorderedLedger:
+    """Recently seen ids of a stream whose ids say nothing about order."""
+
+    def __init__(self, seen: Iterable[tuple[int, int]] = (), counts: Counts | None = None) -> None:
+        self.order: deque[tuple[int, int]] = deque(seen)
+        self.ids: set[int] = {key for key, _ in self.order}
+        self.counts = counts or Counts()
+        self.newest_ms = max((ms for _, ms in self.order), default=0)
+        self.horizon_ms = 0
+
+    def admit(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
+        """Index spans [i, j) of ids never seen before."""
+        spans: list[tuple[int, int]] = []
+        counts = self.counts
+        for index, key in enumerate(keys):
+            counts.received += 1
+            if key in self.ids:
+                counts.duplicate += 1
+            elif event_ms[index] < self.horizon_ms:
+                counts.quarantine("too_old")
+            else:
+                counts.applied += 1
+                self._remember(key, event_ms[index])
+                if spans and spans[-1][1] == index:
+                    spans[-1] = (spans[-1][0], index + 1)
+                else:
+                    spans.append((index, index + 1))
+        self._forget()
+        return spans
+
+    def reject(self, key: int, event_ms: int, reason: str) -> None:
+        """A delivered trade that must not enter a bar still counts as seen."""
+        self.counts.received += 1
+        if key in self.ids:
+            self.counts.duplicate += 1
+        else:
+            self._remember(key, event_ms)
+            self.counts.quarantine(reason)
+
+    def _remember(self, key: int, event_ms: int) -> None:
+        self.ids.add(key)
+        self.order.append((key, event_ms))
+        self.newest_ms = max(self.newest_ms, event_ms)
+
+    def _forget(self) -> None:
+        """Drop ids beyond the memory; trades older than any dropped id are refused from now on."""
+        oldest_kept = self.newest_ms - MEMORY_MS
+        while len(self.order) > MEMORY_IDS and self.order[0][1] < oldest_kept:
+            key, event_ms = self.order.popleft()
+            self.ids.discard(key)
+            self.horizon_ms = max(self.horizon_ms, event_ms + 1)
+
+
+Ledger = ConsecutiveLedger | UnorderedLedger
+
+
+def _first_of(run: Run) -> int:
+    return run.first
+
+
+def _is_consecutive(keys: Sequence[int]) -> bool:
+    first = keys[0]
+    return list(keys) == list(range(first, first + len(keys)))

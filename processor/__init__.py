@@ -1,0 +1,1 @@
+"""TradeBatches to bars, exactly once."""

@@ -1,0 +1,166 @@
+"""One hot minute of one instrument: cells of 5 s, each exact in any order of delivery. Pure.
+
+On a consecutive stream a cell holds one Tally per run of ids, sorted by id.
+On an unordered stream it holds its trades in their natural order (time, sequence, sweep) for as
+long as ids are remembered, because only then a late trade can be put in its place. Trades without
+a sequence keep the order of their arrival. Rows need no order and are kept at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+
+import msgspec
+
+from orderflow import flow
+from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.grid import plain
+from orderflow.instrument import Instrument
+from orderflow.timeframe import CELL_MS, MINUTE_MS
+from orderflow.trade import TradeBatch
+from processor.tally import OpenRows, Tally
+
+Loose = tuple[int, int, int, int, int, int, int]
+"""(event_ms, seq, sweep order of the price, key, price_ticks, qty_lots, side) of a trade."""
+
+
+class Cell(msgspec.Struct):
+    """5 seconds: `tallies` in id order; `loose` are trades not yet folded into a tally."""
+
+    tallies: list[Tally] = []
+    loose: list[Loose] = []
+
+
+class Minute(msgspec.Struct):
+    """Rows and cells of one minute; `touched` grows with every change."""
+
+    start_ms: int
+    row_ticks: int
+    rows: OpenRows = {}
+    cells: dict[int, Cell] = {}
+    touched: int = 0
+    arrived: int = 0
+
+    def add_run(self, batch: TradeBatch, i: int, j: int) -> None:
+        """Trades i..j-1: consecutive ids, all of one 5 s cell of this minute."""
+        start = batch.event_ms[i] // CELL_MS * CELL_MS
+        cell = self.cells.get(start)
+        if cell is None:
+            cell = self.cells[start] = Cell([], [])
+        tallies = cell.tallies
+        first = batch.key[i]
+        if tallies and tallies[-1].last_key + 1 == first:
+            tally = tallies[-1]
+        else:
+            place = bisect_right(tallies, first, key=_first_key)
+            if place and tallies[place - 1].last_key + 1 == first:
+                tally = tallies[place - 1]
+            else:
+                tally = Tally(first, first)
+                tallies.insert(place, tally)
+        tally.add(batch, i, j, self.rows, self.row_ticks)
+        self.touched += 1
+
+    def add_loose(self, batch: TradeBatch, i: int, j: int) -> None:
+        """Trades i..j-1 of an unordered stream, of this minute, in any order."""
+        rows, row_ticks = self.rows, self.row_ticks
+        for k in range(i, j):
+            event_ms, price, lots = batch.event_ms[k], batch.price_ticks[k], batch.qty_lots[k]
+            side = batch.side[k]
+            start = event_ms // CELL_MS * CELL_MS
+            cell = self.cells.get(start)
+            if cell is None:
+                cell = self.cells[start] = Cell([], [])
+            seq = batch.seq[k] if batch.seq else 0
+            self.arrived += 1
+            sweep = (price if side else -price) if seq else self.arrived
+            insort(cell.loose, (event_ms, seq, sweep, batch.key[k], price, lots, side))
+            row = rows.get(price // row_ticks)
+            if row is None:
+                row = rows[price // row_ticks] = [0, 0, 0]
+            row[0 if side else 1] += lots
+            row[2] += 1
+        self.touched += 1
+
+    def fold_before(self, event_ms: int) -> None:
+        """Turn loose trades of cells that ended before `event_ms` into tallies."""
+        for start, cell in self.cells.items():
+            if cell.loose and start + CELL_MS <= event_ms:
+                cell.tallies.append(_folded(cell.loose))
+                cell.loose = []
+
+    def cell_bars(self, instrument: Instrument) -> list[FlowBar]:
+        """The 5 s bars that saw trades, in time order."""
+        bars = []
+        for start in sorted(self.cells):
+            cell = self.cells[start]
+            tallies = [*cell.tallies, _folded(cell.loose)] if cell.loose else cell.tallies
+            bar = _joined(tallies, instrument, start)
+            if bar is not None:
+                bars.append(bar)
+        return bars
+
+    def bar(self, instrument: Instrument) -> FootprintBar:
+        """The minute as a footprint bar; empty when nothing traded."""
+        total = empty_flow(instrument, self.start_ms, self.start_ms + MINUTE_MS)
+        for bar in self.cell_bars(instrument):
+            total = flow.then(total, bar)
+        rows = {row: (v[0], v[1], v[2]) for row, v in self.rows.items()}
+        return FootprintBar(total, plain(self.row_ticks * instrument.tick_size), rows)
+
+    def rescale(self, ticks: int, lots: int) -> None:
+        """Count in finer steps; rows keep their prices."""
+        self.row_ticks *= ticks
+        for row in self.rows.values():
+            row[0] *= lots
+            row[1] *= lots
+        for cell in self.cells.values():
+            for tally in cell.tallies:
+                tally.rescale(ticks, lots)
+            cell.loose = [
+                (
+                    ms,
+                    seq,
+                    sweep * ticks if seq else sweep,
+                    key,
+                    price * ticks,
+                    quantity * lots,
+                    side,
+                )
+                for ms, seq, sweep, key, price, quantity, side in cell.loose
+            ]
+
+
+def empty_flow(instrument: Instrument, start_ms: int, end_ms: int) -> FlowBar:
+    """The neutral bar of an interval."""
+    return FlowBar(start_ms, end_ms, instrument.tick_size, instrument.lot_size)
+
+
+def _first_key(tally: Tally) -> int:
+    return tally.first_key
+
+
+def _joined(tallies: Iterable[Tally], instrument: Instrument, start: int) -> FlowBar | None:
+    total: FlowBar | None = None
+    for tally in tallies:
+        bar = tally.bar(instrument, start, start + CELL_MS)
+        total = bar if total is None else flow.then(total, bar)
+    return total
+
+
+def _folded(loose: list[Loose]) -> Tally:
+    """Loose trades, which are sorted, as one tally."""
+    columns = list(zip(*loose, strict=True))
+    batch = TradeBatch(
+        instrument="",
+        key=list(columns[3]),
+        event_ms=list(columns[0]),
+        price_ticks=list(columns[4]),
+        qty_lots=list(columns[5]),
+        side=list(columns[6]),
+    )
+    tally = Tally(batch.key[0], batch.key[-1])
+    tally.add(batch, 0, len(batch), {}, 1)
+    return tally

@@ -1,0 +1,256 @@
+"""ProcessorService: events from the bus into the engine; results to the store, exactly once.
+
+Order of a write: closed bars, then the checkpoint that no longer needs their trades, then the
+acknowledgement. Start-up and recovery are one path: load checkpoints, go on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from backbone.bus.base import REPAIRS, TRADES, UPDATES, Bus, Subscription
+from backbone.clock import VenueClock, monotonic_ms, wall_ms
+from backbone.settings import Settings
+from backbone.store.base import FOOTPRINTS, Query, Record, Store
+from orderflow.encoding import bar_from_body
+from orderflow.errors import BusError, StoreError, WadmError
+from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
+from orderflow.trade import TradeBatch, Watermark
+from processor import checkpoint, windows
+from processor.engine import Engine, Results, Said
+from processor.history import KEPT_MS
+from processor.live import ProcessorView
+from processor.records import minute_records, refresh_record, window_records
+
+log = structlog.get_logger()
+
+TICK_MS = 100
+CHECKPOINT_MS = 1_000
+CHECKPOINTS_PER_WRITE = 8
+SWEEP_MS = 30_000
+PENDING_RECORDS = 20_000
+"""More results than this waiting for the store, and the processor waits for it."""
+TRADES_PER_TURN = 2_000
+LOAD_CHUNK = 240
+
+
+class ProcessorService:
+    """Owns the engine, its clocks and its durability."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        bus: Bus,
+        store: Store,
+        source: str,
+        mono_ms: Callable[[], int] = monotonic_ms,
+    ) -> None:
+        self.bus = bus
+        self.store = store
+        self.mono_ms = mono_ms
+        self.engine = Engine(settings.fixed_row_sizes)
+        self.clocks: dict[str, VenueClock] = {}
+        self.view = ProcessorView(self.engine, source, self.now_ms)
+        self.pending: list[Record] = []
+        self.saved_ms: dict[str, int] = {}
+        self.store_errors = 0
+        self._refreshed: dict[str, int] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._ticked_ms = self._swept_ms = 0
+        self._position = 0
+        self._subscription: Subscription | None = None
+
+    def now_ms(self, instrument: str) -> int:
+        """The venue clock of an instrument's market; 0 before anything was heard."""
+        clock = self.clocks.get(instrument.rpartition(":")[0])
+        return clock.now_ms() if clock is not None else 0
+
+    # Start
+
+    async def run(self) -> None:
+        """Restore, then process until cancelled; a last checkpoint on the way out."""
+        self._subscription = await self.bus.subscribe(TRADES, "processor")
+        await self.restore()
+        loading = asyncio.create_task(self._load_history())
+        try:
+            await self._consume(self._subscription)
+        except BusError:
+            log.info("processor.bus_closed")
+        finally:
+            loading.cancel()
+            await self._finish()
+
+    async def restore(self) -> None:
+        """Streams as the last checkpoint left them."""
+        for name, blob in (await self.store.load_checkpoints()).items():
+            stream, said = checkpoint.decode(blob, self.mono_ms())
+            self.engine.streams[name] = stream
+            for window in said:
+                key = (name, window.timeframe, window.start_ms)
+                self.engine.said[key] = Said(window.revision, window.content_hash, window.quality)
+        self.view.restored = True
+        log.info("processor.restored", streams=len(self.engine.streams))
+
+    async def _load_history(self) -> None:
+        """Closed minutes of the last day, newest first, while trades are already applied."""
+        for name, stream in list(self.engine.streams.items()):
+            end = stream.evicted_before_ms or stream.next_close_ms or 0
+            oldest = end - KEPT_MS
+            while end > oldest:
+                start = max(oldest, end - LOAD_CHUNK * MINUTE_MS)
+                query = Query(FOOTPRINTS, name, "1m", start, end, wall_ms(), LOAD_CHUNK)
+                for record in await self.store.query(query):
+                    bar, quality = bar_from_body(record.body)
+                    if record.start_ms not in stream.history.minutes:
+                        stream.history.put(bar, quality)
+                end = start
+                await asyncio.sleep(0)
+        log.info("processor.history_loaded")
+
+    # Work
+
+    async def _consume(self, subscription: Subscription) -> None:
+        waiting = asyncio.ensure_future(subscription.next())
+        try:
+            while True:
+                await asyncio.wait([waiting], timeout=TICK_MS / 1_000)
+                if waiting.done():
+                    for delivery in waiting.result():
+                        await self._apply(delivery.messages)
+                        self._position = delivery.position
+                    waiting = asyncio.ensure_future(subscription.next())
+                await self.tick()
+        finally:
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, WadmError):
+                await waiting
+
+    async def _apply(self, messages: Sequence[object]) -> None:
+        """Apply messages; long deliveries let others run in between."""
+        count = 0
+        for message in messages:
+            if isinstance(message, TradeBatch):
+                count += len(message)
+            elif isinstance(message, Watermark) and message.instruments:
+                self._observe(message.instruments[0], message.event_ms)
+            self.engine.handle(message)
+            if count >= TRADES_PER_TURN:
+                count = 0
+                await self.tick()
+                await asyncio.sleep(0)
+
+    def _observe(self, instrument: str, event_ms: int) -> None:
+        market = instrument.rpartition(":")[0]
+        self.clocks.setdefault(market, VenueClock()).observe(event_ms)
+
+    async def tick(self) -> None:
+        """Everything time has made due, at most every TICK_MS."""
+        mono = self.mono_ms()
+        if mono - self._ticked_ms < TICK_MS:
+            return
+        self._ticked_ms = mono
+        results = self.engine.advance(self.now_ms, mono)
+        if results.repairs:
+            await self.bus.publish(REPAIRS, results.repairs)
+        self._collect(results)
+        if results.minutes:
+            await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
+        if len(self.pending) > PENDING_RECORDS and self._writing is not None:
+            await self._writing
+        self._persist(mono)
+
+    def _collect(self, results: Results) -> None:
+        wall = wall_ms()
+        for minute in results.minutes:
+            self.pending += minute_records(minute, wall)
+        for window in results.windows:
+            self.pending += window_records(window, wall)
+        for minute in results.minutes:
+            self._refresh(minute.instrument, minute.bar.flow.end_ms, wall)
+
+    def _refresh(self, name: str, minute_ms: int, wall: int) -> None:
+        """The rolling profile of every timeframe, once a minute and stream."""
+        now = self.now_ms(name)
+        if minute_ms <= self._refreshed.get(name, 0) or minute_ms < floor_ms(now, MINUTE_MS):
+            return
+        self._refreshed[name] = minute_ms
+        stream = self.engine.streams[name]
+        bars = {}
+        for timeframe, length in TIMEFRAMES.items():
+            piece = windows.footprint_of(stream, rolling(minute_ms - 1, length), minute_ms)
+            if piece is not None:
+                bars[timeframe] = piece[0]
+        self.pending.append(refresh_record(name, minute_ms, bars, wall))
+
+    # Durability
+
+    def _persist(self, mono: int) -> None:
+        """Start writing what is due, unless a write is still under way."""
+        if self._writing is not None and not self._writing.done():
+            return
+        due = [
+            name
+            for name, stream in self.engine.streams.items()
+            if stream.changed and mono - self.saved_ms.get(name, 0) >= CHECKPOINT_MS
+        ][:CHECKPOINTS_PER_WRITE]
+        sweep = mono - self._swept_ms >= SWEEP_MS
+        if due or self.pending or sweep:
+            blobs = {name: self._blob(name, mono) for name in due}
+            records, self.pending = self.pending, []
+            if sweep:
+                self._swept_ms = mono
+            self._writing = asyncio.create_task(
+                self._write(records, blobs, self._position, sweep=sweep)
+            )
+
+    def _blob(self, name: str, mono: int) -> bytes:
+        """One stream's checkpoint; every trade must be accounted for."""
+        stream = self.engine.streams[name]
+        counts = stream.ledger.counts
+        if not counts.balanced:
+            raise WadmError(f"{name}: received trades are not all accounted for: {counts}")
+        stream.changed = False
+        self.saved_ms[name] = mono
+        oldest = floor_ms(stream.evicted_before_ms, TIMEFRAMES["1d"])
+        said = [
+            checkpoint.SaidWindow(timeframe, start, *known)
+            for (owner, timeframe, start), known in self.engine.said.items()
+            if owner == name and start + TIMEFRAMES[timeframe] > stream.evicted_before_ms
+        ]
+        self.engine.forget_said(name, oldest)
+        return checkpoint.encode(stream, said)
+
+    async def _write(
+        self, records: list[Record], blobs: dict[str, bytes], position: int, *, sweep: bool
+    ) -> None:
+        """Closed bars, then checkpoints, then the acknowledgement; kept for later on failure."""
+        try:
+            if records:
+                await self.store.put(records)
+            if blobs:
+                await self.store.save_checkpoints(blobs)
+            if sweep:
+                await self.store.sweep(wall_ms())
+            if self._subscription is not None:
+                await self._subscription.ack(position)
+        except StoreError as error:
+            self.store_errors += 1
+            self.pending = [*records, *self.pending]
+            for name in blobs:
+                self.engine.streams[name].changed = True
+            log.warning("processor.store_failed", error=str(error))
+
+    async def _finish(self) -> None:
+        """The last write: everything pending and every changed stream."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        mono = self.mono_ms()
+        names = [name for name, stream in self.engine.streams.items() if stream.changed]
+        blobs = {name: self._blob(name, mono) for name in names}
+        records, self.pending = self.pending, []
+        await self._write(records, blobs, self._position, sweep=False)
+        log.info("processor.stopped", checkpoints=len(blobs))

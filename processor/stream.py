@@ -1,0 +1,349 @@
+"""One instrument's stream: its ledger, hot minutes, coverage and repairs. Pure.
+
+Events come in, `advance` says what time has made due: closed and revised minutes, repair requests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import msgspec
+
+from orderflow.completeness import Gap, Quality
+from orderflow.flow import FlowBar, whole_ratio
+from orderflow.footprint import FootprintBar
+from orderflow.instrument import Instrument, common_step
+from orderflow.ledger import ConsecutiveLedger, Ledger, UnorderedLedger
+from orderflow.timeframe import CELL_MS, MINUTE_MS, floor_ms
+from orderflow.trade import (
+    Connected,
+    Disconnect,
+    GapLost,
+    KlineClosed,
+    RepairDone,
+    RepairRequest,
+    TradeBatch,
+    Watermark,
+)
+from processor.coverage import NEVER, Coverage, touching
+from processor.evidence import PROVEN, Evidence
+from processor.grids import Grids
+from processor.history import MinuteHistory
+from processor.minute import Minute
+from processor.repairs import HORIZON_MS, RepairBook
+
+CLOSE_AFTER_WATERMARK_MS = 2_000
+CLOSE_AFTER_CLOCK_MS = 5_000
+LONGEST_SILENCE_MS = 25 * 60 * MINUTE_MS
+OPENING = "opening minute"
+
+
+class MinuteResult(NamedTuple):
+    """A minute that closed, or that changed after it closed."""
+
+    instrument: str
+    bar: FootprintBar
+    quality: Quality
+    cells: list[FlowBar]
+
+
+class Published(msgspec.Struct):
+    """What was last said of a hot closed minute."""
+
+    touched: int
+    quality: Quality
+    closed_mono_ms: int
+
+
+class Stream:
+    """State of one instrument; every method is a plain function of its arguments and the past."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        grids: Grids,
+        ledger: Ledger | None = None,
+        coverage: Coverage | None = None,
+    ) -> None:
+        self.instrument = instrument
+        self.unordered = instrument.sequence == "unordered"
+        fresh: Ledger = UnorderedLedger() if self.unordered else ConsecutiveLedger()
+        self.ledger: Ledger = fresh if ledger is None else ledger
+        self.coverage = coverage or Coverage()
+        self.evidence = Evidence(instrument, self.ledger, self.coverage)
+        self.repairs = RepairBook(instrument.name)
+        self.grids = grids
+        self.history = MinuteHistory()
+        self.minutes: dict[int, Minute] = {}
+        self.published: dict[int, Published] = {}
+        self.dirty: set[int] = set()
+        self.open_bars: dict[int, tuple[int, FootprintBar]] = {}
+        self.next_close_ms: int | None = None
+        self.evicted_before_ms = 0
+        self.last_event_ms = 0
+        self.trade_since_connect = False
+        self.changed = False
+        self.scales: dict[int, tuple[int, int]] = {}
+        self.reconnects = self.lost_gaps = 0
+        self.verified_minutes = self.unverified_minutes = 0
+
+    # Events
+
+    def on_trades(self, batch: TradeBatch) -> None:
+        """Apply every trade that was never seen before; order of batches does not matter."""
+        self.changed = True
+        event_ms = batch.event_ms
+        if event_ms:
+            if self.grids.first is None:
+                price = self.instrument.price(batch.price_ticks[0])
+                self.grids.decide(price, self.instrument.tick_size)
+            if batch.scale in self.scales:
+                batch = batch.rescaled(*self.scales[batch.scale])
+            if min(event_ms) < self.evicted_before_ms:
+                batch = self._without_evicted(batch)
+            for i, j in self.ledger.admit(batch.key, batch.event_ms):
+                self._apply(batch, i, j)
+            if event_ms[-1] > self.last_event_ms:
+                self.last_event_ms = event_ms[-1]
+            if batch.source == "live":
+                self.trade_since_connect = True
+                if self.coverage.observed_from_ms is None and self.coverage.connected:
+                    self.coverage.observed_from_ms = event_ms[0]
+        for key, reason in batch.rejected:
+            self.ledger.reject(key, event_ms[-1] if event_ms else self.last_event_ms, reason)
+
+    def _apply(self, batch: TradeBatch, i: int, j: int) -> None:
+        """Split new trades by cell (consecutive) or minute (unordered) and add them."""
+        event_ms = batch.event_ms
+        length = MINUTE_MS if self.unordered else CELL_MS
+        k = i
+        while k < j:
+            place = event_ms[k] // length
+            end = k + 1
+            while end < j and event_ms[end] // length == place:
+                end += 1
+            minute = self._minute(event_ms[k] // MINUTE_MS * MINUTE_MS)
+            if self.unordered:
+                minute.add_loose(batch, k, end)
+            else:
+                minute.add_run(batch, k, end)
+            k = end
+
+    def _minute(self, start_ms: int) -> Minute:
+        minute = self.minutes.get(start_ms)
+        if minute is None:
+            minute = Minute(start_ms, self.row_ticks(start_ms), {}, {})
+            self.minutes[start_ms] = minute
+        if self.next_close_ms is not None and start_ms < self.next_close_ms:
+            self.dirty.add(start_ms)
+        return minute
+
+    def row_ticks(self, start_ms: int) -> int:
+        """Ticks per base row in force at that time."""
+        found = self.grids.at(start_ms, self.instrument.tick_size, self.history.hour_ranges)
+        return whole_ratio(found.row_size, self.instrument.tick_size)
+
+    def _without_evicted(self, batch: TradeBatch) -> TradeBatch:
+        """Count trades of minutes that are final and gone; keep the others."""
+        keep = []
+        for index, event_ms in enumerate(batch.event_ms):
+            if event_ms < self.evicted_before_ms:
+                self.ledger.reject(batch.key[index], event_ms, "too_late")
+            else:
+                keep.append(index)
+        return batch.picked(keep)
+
+    def on_kline(self, kline: KlineClosed) -> None:
+        """The venue's own closed minute: evidence for ours."""
+        if kline.start_ms >= self.evicted_before_ms:
+            self.evidence.klines[kline.start_ms] = kline
+            self.dirty.add(kline.start_ms)
+
+    def on_watermark(self, event: Watermark) -> None:
+        """Everything up to then was delivered."""
+        self.coverage.advance(event.connection, event.event_ms)
+
+    def on_connected(self, event: Connected) -> None:
+        """Delivery began; ask for what was missed, or on a first start for this minute's begin."""
+        coverage = self.coverage
+        if not coverage.connected:
+            self.trade_since_connect = False
+            if coverage.outage is not None:
+                self.reconnects += 1
+            elif coverage.observed_from_ms is None and event.event_ms:
+                start = floor_ms(event.event_ms, MINUTE_MS)
+                self.evidence.opening = Gap(start, event.event_ms, OPENING)
+        coverage.connect(event.connection, event.event_ms)
+        self.changed = True
+
+    def on_disconnect(self, event: Disconnect) -> None:
+        """Delivery stopped on one connection."""
+        at = min(event.event_ms, self.last_event_ms) if self.last_event_ms else event.event_ms
+        self.coverage.disconnect(event.connection, at, event.reason)
+        self._touch_all()
+
+    def on_gap_lost(self, event: GapLost) -> None:
+        """Trades of a stream without consecutive ids were dropped on our side."""
+        if event.first_key is None:
+            self.coverage.lose(Gap(event.start_ms, event.end_ms, event.reason))
+            self.lost_gaps += 1
+        self._touch_all()
+
+    def on_repair_done(self, event: RepairDone) -> None:
+        """An answer to one of our questions: all the rows the venue had have been applied."""
+        gap = self.repairs.answered(event.repair_id, event.reason)
+        if gap is not None and event.complete:
+            self.evidence.settle(gap)
+        self._touch_all()
+
+    def redefine(self, instrument: Instrument, scale: int) -> None:
+        """The venue's newest definition: status, and tick and lot if they changed."""
+        old = self.instrument
+        if scale in self.scales or scale == 0:
+            self.instrument = dataclasses.replace(
+                instrument, tick_size=old.tick_size, lot_size=old.lot_size
+            )
+            return
+        self._rescale(old, instrument, scale)
+
+    def _rescale(self, old: Instrument, instrument: Instrument, scale: int) -> None:
+        """A changed tick or lot: count in steps that fit both definitions from now on."""
+        tick = common_step([old.tick_size, instrument.tick_size])
+        lot = common_step([old.lot_size, instrument.lot_size])
+        ticks, lots = whole_ratio(old.tick_size, tick), whole_ratio(old.lot_size, lot)
+        for minute in self.minutes.values():
+            minute.rescale(ticks, lots)
+        self.scales = {n: (t * ticks, v * lots) for n, (t, v) in self.scales.items()}
+        self.scales.setdefault(scale - 1, (ticks, lots))
+        self.scales[scale] = (
+            whole_ratio(instrument.tick_size, tick),
+            whole_ratio(instrument.lot_size, lot),
+        )
+        self.instrument = dataclasses.replace(instrument, tick_size=tick, lot_size=lot)
+        self.evidence.instrument = self.instrument
+        self._touch_all()
+
+    # Time
+
+    def advance(self, now_ms: int, mono_ms: int) -> tuple[list[MinuteResult], list[RepairRequest]]:
+        """Close what is over, revise what changed, ask for what is missing."""
+        if isinstance(self.ledger, UnorderedLedger):
+            for minute in self.minutes.values():
+                minute.fold_before(self.ledger.horizon_ms)
+        self._settle_outage()
+        for gap in self.repairs.given_up(mono_ms):
+            self.evidence.lose(gap)
+            self.lost_gaps += 1
+            self._touch_all()
+        results = self._close(now_ms, mono_ms)
+        results += self._revise(now_ms, mono_ms)
+        results += self._evict(now_ms, mono_ms)
+        self.repairs.notice(self.evidence.wanted(), mono_ms)
+        return results, self.repairs.due(mono_ms)
+
+    def _settle_outage(self) -> None:
+        """Ids tell the whole truth once a live trade has come after the outage."""
+        outage = self.coverage.outage
+        ended = outage is not None and outage.end_ms < NEVER
+        if ended and self.trade_since_connect and not self.unordered:
+            self.coverage.outage = None
+            self._touch_all()
+
+    def _close(self, now_ms: int, mono_ms: int) -> list[MinuteResult]:
+        """Every minute that is over, empty ones as well, from the first observed one on."""
+        if self.next_close_ms is None:
+            if self.coverage.observed_from_ms is None:
+                return []
+            first = floor_ms(self.coverage.observed_from_ms, MINUTE_MS)
+            self.next_close_ms = min([first, *self.minutes])
+        oldest = floor_ms(now_ms - LONGEST_SILENCE_MS, MINUTE_MS)
+        self.next_close_ms = max(self.next_close_ms, oldest)
+        results: list[MinuteResult] = []
+        watermark = self.coverage.watermark_ms
+        while True:
+            start, end = self.next_close_ms, self.next_close_ms + MINUTE_MS
+            if watermark < end + CLOSE_AFTER_WATERMARK_MS and now_ms < end + CLOSE_AFTER_CLOCK_MS:
+                return results
+            minute = self._minute(start)
+            self.next_close_ms = end
+            self.dirty.discard(start)
+            results.append(self._publish(minute, now_ms, mono_ms, revision=0))
+
+    def _publish(self, minute: Minute, now_ms: int, mono_ms: int, *, revision: int) -> MinuteResult:
+        start = minute.start_ms
+        bar = minute.bar(self.instrument)
+        quality = self.evidence.quality(start, bar.flow, now_ms, revision=revision, closed=True)
+        before = self.published.get(start)
+        self.open_bars.pop(start, None)
+        closed_at = mono_ms if before is None else before.closed_mono_ms
+        self.published[start] = Published(minute.touched, quality, closed_at)
+        cells = minute.cell_bars(self.instrument)
+        self.history.put(bar, quality, cells)
+        return MinuteResult(self.instrument.name, bar, quality, cells)
+
+    def open_bar(self, start_ms: int) -> FootprintBar:
+        """A minute that is not closed, as it stands; kept while nothing is added to it."""
+        minute = self.minutes.get(start_ms)
+        if minute is None:
+            minute = Minute(start_ms, self.row_ticks(start_ms), {}, {})
+        found = self.open_bars.get(start_ms)
+        if found is None or found[0] != minute.touched:
+            found = self.open_bars[start_ms] = (minute.touched, minute.bar(self.instrument))
+        return found[1]
+
+    def _revise(self, now_ms: int, mono_ms: int) -> list[MinuteResult]:
+        """Closed minutes whose content or evidence changed."""
+        results = []
+        for start in sorted(self.dirty & self.published.keys()):
+            before = self.published[start]
+            minute = self.minutes[start]
+            same = minute.touched == before.touched
+            revision = before.quality.revision + (0 if same else 1)
+            result = self._publish(minute, now_ms, mono_ms, revision=revision)
+            if not same or result.quality != before.quality:
+                results.append(result)
+        self.dirty -= self.published.keys()
+        return results
+
+    def _evict(self, now_ms: int, mono_ms: int) -> list[MinuteResult]:
+        """Let go of closed minutes, oldest first, that can't change any more."""
+        results: list[MinuteResult] = []
+        holes = self.evidence.open_holes()
+        for start in sorted(self.published):
+            published = self.published[start]
+            end = start + MINUTE_MS
+            aged = mono_ms - published.closed_mono_ms > HORIZON_MS
+            proven = published.quality.state in PROVEN and self._settled(end)
+            if not (aged or proven) or touching(holes, start, end):
+                break
+            if not published.quality.final:
+                revision = published.quality.revision
+                result = self._publish(self.minutes[start], now_ms, mono_ms, revision=revision)
+                quality = msgspec.structs.replace(result.quality, final=True)
+                self.history.put(result.bar, quality, result.cells)
+                results.append(result._replace(quality=quality))
+            self._forget(start, proven=published.quality.state in PROVEN)
+        return results
+
+    def _settled(self, end_ms: int) -> bool:
+        """True when no trade of before `end_ms` can be admitted any more."""
+        if isinstance(self.ledger, UnorderedLedger):
+            return end_ms <= self.ledger.horizon_ms
+        return True
+
+    def _forget(self, start_ms: int, *, proven: bool) -> None:
+        if proven:
+            self.verified_minutes += 1
+        else:
+            self.unverified_minutes += 1
+        self.evicted_before_ms = start_ms + MINUTE_MS
+        del self.published[start_ms], self.minutes[start_ms]
+        self.dirty.discard(start_ms)
+        self.evidence.forget(start_ms)
+        self.coverage.forget_before(start_ms - LONGEST_SILENCE_MS)
+        self.grids.forget_before(start_ms)
+
+    def _touch_all(self) -> None:
+        self.changed = True
+        self.dirty.update(self.published)

@@ -1,0 +1,164 @@
+"""Windows of one stream: exact merges of its 1-minute bars, with their evidence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from orderflow import flow, footprint
+from orderflow.completeness import Quality, State, merge_qualities, worst
+from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.timeframe import DAY_MS, MINUTE_MS, Window, floor_ms
+from processor.minute import empty_flow
+from processor.stream import Stream
+
+Piece = tuple[FootprintBar, Quality]
+
+
+def pieces(stream: Stream, window: Window, now_ms: int) -> list[Piece]:
+    """Closed minutes (whole hours merged) and open minutes of a window, in time order."""
+    first_open = stream.next_close_ms
+    if first_open is None:
+        return list(_open_minutes(stream, window, window.start_ms, now_ms))
+    closed = Window(window.start_ms, max(window.start_ms, min(window.end_ms, first_open)))
+    found = list(stream.history.pieces(closed))
+    found += _open_minutes(stream, window, max(window.start_ms, first_open), now_ms)
+    return found
+
+
+def _open_minutes(stream: Stream, window: Window, start_ms: int, now_ms: int) -> Iterator[Piece]:
+    """Minutes that are not closed yet; those without trades too, up to now."""
+    end = min(window.end_ms, max(now_ms, stream.last_event_ms) + 1)
+    observed = stream.coverage.observed_from_ms
+    for start in range(floor_ms(start_ms, MINUTE_MS), end, MINUTE_MS):
+        known = start in stream.minutes
+        if not known and (observed is None or start < floor_ms(observed, MINUTE_MS)):
+            continue
+        bar = stream.open_bar(start)
+        yield (
+            bar,
+            stream.evidence.quality(start, bar.flow, now_ms, revision=0, closed=False),
+        )
+
+
+def footprint_of(stream: Stream, window: Window, now_ms: int) -> Piece | None:
+    """A window's bar and evidence; None when nothing of it was ever observed."""
+    parts = pieces(stream, window, now_ms)
+    if not parts:
+        return None
+    bar = footprint.then([part[0] for part in parts])
+    span = msgspec.structs.replace(bar.flow, start_ms=window.start_ms, end_ms=window.end_ms)
+    quality = whole_quality([part[1] for part in parts], window, now_ms)
+    return FootprintBar(span, bar.row_size, bar.rows), quality
+
+
+def whole_quality(parts: list[Quality], window: Window, now_ms: int) -> Quality:
+    """Evidence of a window from its pieces: time that no piece covers makes it partial."""
+    merged = merge_qualities(parts, in_time=True)
+    expected = max(0, min(window.end_ms, now_ms) - window.start_ms)
+    missing_time = expected - sum(part.expected_ms for part in parts) >= MINUTE_MS
+    state = worst([merged.state, State.PARTIAL]) if missing_time else merged.state
+    return msgspec.structs.replace(
+        merged,
+        state=state,
+        expected_ms=max(expected, merged.covered_ms),
+        closed=merged.closed and not missing_time,
+        final=merged.final and window.end_ms <= now_ms,
+    )
+
+
+def flow_bars(stream: Stream, window: Window, step_ms: int, now_ms: int) -> list[FlowBar]:
+    """The bars of `step_ms` in a window, in time order; steps without trades are left out."""
+    if step_ms < MINUTE_MS:
+        fine = [bar for bar in _cells(stream, window) if not bar.empty]
+    else:
+        fine = [bar.flow for bar, _ in _minutes(stream, window, now_ms) if not bar.flow.empty]
+    bars: list[FlowBar] = []
+    for bar in fine:
+        start = floor_ms(bar.start_ms, step_ms)
+        if bars and bars[-1].start_ms == start:
+            bars[-1] = flow.then(bars[-1], bar)
+        else:
+            bars.append(flow.then(empty_flow(stream.instrument, start, start + step_ms), bar))
+    return [msgspec.structs.replace(bar, end_ms=bar.start_ms + step_ms) for bar in bars]
+
+
+def _minutes(stream: Stream, window: Window, now_ms: int) -> Iterator[Piece]:
+    """Single minutes of a window."""
+    for start in range(window.start_ms, window.end_ms, MINUTE_MS):
+        minute = stream.history.minutes.get(start)
+        if minute is not None:
+            yield FootprintBar(minute.flow, minute.row_size, {}), minute.quality
+        elif stream.next_close_ms is None or start >= stream.next_close_ms:
+            yield from _open_minutes(stream, Window(start, start + MINUTE_MS), start, now_ms)
+
+
+def _cells(stream: Stream, window: Window) -> Iterator[FlowBar]:
+    """The 5 s bars of a window."""
+    for start in range(floor_ms(window.start_ms, MINUTE_MS), window.end_ms, MINUTE_MS):
+        minute = stream.history.minutes.get(start)
+        if minute is not None:
+            cells = minute.cells
+        elif start in stream.minutes:
+            cells = tuple(stream.minutes[start].cell_bars(stream.instrument))
+        else:
+            continue
+        for cell in cells:
+            if window.start_ms <= cell.start_ms < window.end_ms:
+                yield cell
+
+
+def flow_of(
+    stream: Stream, window: Window, step_ms: int, now_ms: int
+) -> tuple[FlowBar, Quality, list[FlowBar]] | None:
+    """A window's flow, evidence and bars; windows under a minute are made of 5 s cells."""
+    outer = Window(
+        floor_ms(window.start_ms, MINUTE_MS),
+        window.end_ms
+        if window.end_ms % MINUTE_MS == 0
+        else floor_ms(window.end_ms, MINUTE_MS) + MINUTE_MS,
+    )
+    parts = pieces(stream, outer, now_ms)
+    if not parts:
+        return None
+    fine = outer != window
+    total = empty_flow(stream.instrument, window.start_ms, window.end_ms)
+    for bar in _cells(stream, window) if fine else (part[0].flow for part in parts):
+        total = flow.then(total, bar)
+    quality = whole_quality([part[1] for part in parts], outer, now_ms)
+    if fine:
+        quality = _inner_quality(stream, window, quality, now_ms)
+    bars = flow_bars(stream, window, step_ms, now_ms)
+    total = msgspec.structs.replace(total, start_ms=window.start_ms, end_ms=window.end_ms)
+    return total, quality, bars
+
+
+def _inner_quality(stream: Stream, window: Window, quality: Quality, now_ms: int) -> Quality:
+    """Evidence of a window inside a minute: the minute's state, the window's own time."""
+    expected = max(0, min(window.end_ms, now_ms) - window.start_ms)
+    covered = stream.coverage.covered_ms(
+        window.start_ms, window.start_ms + expected, list(quality.gaps)
+    )
+    through = min(window.end_ms, quality.applied_through_ms)
+    return msgspec.structs.replace(
+        quality,
+        expected_ms=expected,
+        covered_ms=covered,
+        applied_through_ms=through,
+        first_id=None,
+        last_id=None,
+    )
+
+
+def cumulative_delta(stream: Stream, end_ms: int, now_ms: int) -> tuple[int, int]:
+    """(lots of delta, anchor) since 00:00 UTC of the day of the last moment before `end_ms`.
+
+    The anchor is later where observation began later.
+    """
+    day = floor_ms(end_ms - 1, DAY_MS)
+    parts = pieces(stream, Window(day, end_ms), now_ms)
+    total = sum(bar.flow.delta_lots for bar, _ in parts)
+    anchor = min((bar.flow.start_ms for bar, _ in parts), default=end_ms)
+    return total, max(day, anchor)

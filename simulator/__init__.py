@@ -1,0 +1,1 @@
+"""A loopback Binance and Bybit: their WebSocket and REST protocols, played from a tape."""

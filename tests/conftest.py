@@ -1,0 +1,33 @@
+"""Fixtures every room may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Recorded trades and reference cases; tests that need them skip where they are absent."""
+    path = Path(os.environ.get("WADM_SHARED", ROOT.parent / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip("no shared data: set WADM_SHARED to the folder that holds data/ and cases/")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the shell do not reach the tests."""
+    for name in [name for name in os.environ if name.startswith("WADM_")]:
+        if name != "WADM_SHARED":
+            monkeypatch.delenv(name)

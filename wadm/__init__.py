@@ -1,0 +1,1 @@
+"""The command `wadm`: composes the services in one process."""

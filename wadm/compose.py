@@ -1,0 +1,137 @@
+"""Everything in one process: collectors, processor, store and server over the memory bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from backbone.bus.memory import MemoryBus
+from backbone.live import FeedStatus
+from backbone.settings import Settings
+from backbone.store import STORES
+from backbone.store.base import Store
+from backbone.telemetry import LoopStall, Statuses, metrics_page
+from collectors.service import CollectorService
+from collectors.venue import Venue
+from collectors.venues import VENUES
+from mcp_server.app import Server, build_app, build_server, check_bind
+from mcp_server.queries import Queries
+from orderflow.errors import ConfigError
+from processor.service import ProcessorService
+
+log = structlog.get_logger()
+
+LIVE = "live"
+SIMULATED = "simulated"
+
+
+class System:
+    """The services of one process. `source` names what the numbers are made of."""
+
+    def __init__(self, settings: Settings, store: Store, source: str) -> None:
+        self.settings = settings
+        self.store = store
+        self.bus = MemoryBus()
+        self.processor = ProcessorService(settings, self.bus, store, source)
+        self.collectors = [
+            CollectorService(settings, self.bus, _venue(name), random.random)
+            for name in settings.venue_list
+        ]
+        self.queries = Queries(self.processor.view, store, self.feeds)
+        self.stall = LoopStall()
+        page = metrics_page(Statuses(self.processor.view, self.feeds, self.stall))
+        self.server: Server = build_server(build_app(self.queries, settings, page), settings)
+
+    def feeds(self) -> Sequence[FeedStatus]:
+        """State of every connection."""
+        return [status for collector in self.collectors for status in collector.statuses()]
+
+    @property
+    def port(self) -> int:
+        """The port the server listens on, once it does."""
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    async def reached(self) -> None:
+        """Returns when any venue has answered anything."""
+        waiting = [asyncio.create_task(c.reached.wait()) for c in self.collectors]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[System]:
+        """All services, stopped in the order that loses nothing."""
+        processing = asyncio.create_task(self.processor.run(), name="processor")
+        serving = asyncio.create_task(self.server.serve(), name="server")
+        collecting = [
+            asyncio.create_task(c.run(), name=f"collector-{c.venue.name}") for c in self.collectors
+        ]
+        measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
+        self.tasks = [processing, serving, *collecting]
+        try:
+            # uvicorn has a flag, not an event.
+            while not self.server.started and not serving.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            yield self
+        finally:
+            for task in (*collecting, measuring):
+                task.cancel()
+            await asyncio.gather(*collecting, measuring, return_exceptions=True)
+            self.server.close_streams()
+            self.server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+            processing.cancel()
+            await asyncio.gather(processing, return_exceptions=True)
+
+    async def failed(self) -> BaseException:
+        """Returns the error of the first service that ended by itself."""
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        task = next(iter(done))
+        return task.exception() or ConfigError(f"{task.get_name()} ended")
+
+
+def _venue(name: str) -> Venue:
+    if name not in VENUES:
+        raise ConfigError(f"WADM_VENUES: unknown venue; known: {', '.join(VENUES)}")
+    return VENUES[name]
+
+
+@contextlib.asynccontextmanager
+async def opened_store(settings: Settings, source: str) -> AsyncIterator[Store]:
+    """The configured store, which belongs to one source for ever."""
+    check_bind(settings.host)
+    store = STORES[settings.store](Path(settings.data_dir) / source)
+    await store.open(source)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def until_signal() -> None:
+    """Returns on SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()
+
+
+async def run_until_stopped(system: System) -> None:
+    """Run until a signal; the error of a service that fails by itself is raised."""
+    async with system.running():
+        stop = asyncio.create_task(until_signal())
+        failure = asyncio.create_task(system.failed())
+        await asyncio.wait([stop, failure], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if failure.done():
+            raise failure.result()
+        failure.cancel()

@@ -1,0 +1,219 @@
+"""Offline replay: a tape through the same pure engine, without sockets, store or clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from orderflow import grid
+from orderflow.answers import iso
+from orderflow.errors import ConfigError
+from orderflow.flow import FlowBar
+from orderflow.flow import then as then_flow
+from orderflow.footprint import FootprintBar
+from orderflow.indicators import order_flow, volume_profile
+from orderflow.indicators.volume_profile import Method
+from orderflow.instrument import Instrument, Market
+from orderflow.timeframe import MINUTE_MS, PERIODS, TIMEFRAMES, Window, aligned, floor_ms
+from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
+from processor import windows
+from processor.engine import Engine
+from processor.minute import empty_flow
+from processor.stream import Stream
+from simulator.tape import Listing, Print, Tape
+from simulator.tapes import load_tape
+
+PRINTS_PER_BATCH = 500
+CONNECTION = "replay"
+
+
+class Replay:
+    """One instrument's tape; `rows()` gives a window each."""
+
+    def __init__(
+        self,
+        path: Path,
+        instrument: str,
+        *,
+        tick_size: Decimal | None = None,
+        lot_size: Decimal | None = None,
+        row_size: Decimal | None = None,
+        method: Method = "single",
+    ) -> None:
+        self.method = method
+        self.tape = self._load(path, instrument, tick_size, lot_size)
+        listing = self.tape.listing
+        self.name = listing.name
+        price = listing.tick_size * self.tape.prints[0].ticks
+        self.hour_range = price * grid.RANGE_OF_PRICE
+        self.row_size = row_size
+        fixed = {} if row_size is None else {listing.symbol: row_size}
+        self.engine = Engine(fixed)
+        numbered = not (listing.venue == "bybit" and listing.market == "perp")
+        self.engine.handle(
+            InstrumentChanged(
+                venue=listing.venue,
+                market=listing.market,
+                symbol=listing.symbol,
+                base=listing.base,
+                quote=listing.quote,
+                tick_size=listing.tick_size,
+                lot_size=listing.lot_size,
+                sequence="consecutive" if numbered else "unordered",
+                last_price=price,
+            )
+        )
+        self.stream: Stream = self.engine.streams[self.name]
+
+    @staticmethod
+    def _load(
+        path: Path, instrument: str, tick_size: Decimal | None, lot_size: Decimal | None
+    ) -> Tape:
+        """The tape under the asked name; its steps are inferred unless given."""
+        parts = instrument.split(":")
+        if len(parts) != 3 or parts[1] not in {"spot", "perp"}:
+            raise ConfigError("--instrument must look like binance:spot:BTCUSDT")
+        tape = load_tape(path, None, parts[1])
+        found = tape.listing
+        if found.symbol != parts[2].upper():
+            raise ConfigError(f"the tape holds {found.symbol}, not {parts[2]}")
+        listing = Listing(
+            parts[0],
+            parts[1],
+            found.symbol,
+            found.base,
+            found.quote,
+            tick_size or found.tick_size,
+            lot_size or found.lot_size,
+        )
+        return tape if listing == found else load_with(tape, listing)
+
+    def _batches(self) -> Iterator[TradeBatch]:
+        prints = self.tape.prints
+        for start in range(0, len(prints), PRINTS_PER_BATCH):
+            yield _batch(self.name, prints[start : start + PRINTS_PER_BATCH])
+
+    def windows(self, length_ms: int) -> Iterator[tuple[Window, FootprintBar]]:
+        """Every window of the tape in time order, as it closes; the last one as it stands."""
+        start = self.tape.start_ms
+        self.engine.handle(Connected([self.name], CONNECTION, 0))
+        self.engine.handle(Watermark([self.name], floor_ms(start, MINUTE_MS), CONNECTION))
+        at = aligned(start, length_ms)
+        now = start
+        for batch in self._batches():
+            self.engine.handle(batch)
+            now = batch.event_ms[-1]
+            self.engine.handle(Watermark([self.name], now, CONNECTION))
+            self.engine.advance(lambda name, now=now: now, 0)  # type: ignore[misc]
+            while at.end_ms <= (self.stream.next_close_ms or 0):
+                yield at, self._bar(at, now)
+                at = Window(at.end_ms, at.end_ms + length_ms)
+        while at.start_ms <= now:
+            yield at, self._bar(at, now)
+            at = Window(at.end_ms, at.end_ms + length_ms)
+
+    def _bar(self, window: Window, now_ms: int) -> FootprintBar:
+        piece = windows.footprint_of(self.stream, window, now_ms)
+        if piece is None:
+            flow = empty_flow(self.stream.instrument, window.start_ms, window.end_ms)
+            return FootprintBar(flow, self.row_size or self.stream.instrument.tick_size, {})
+        return piece[0]
+
+    def rows(self, timeframe: str, period: str | None) -> Iterator[dict[str, Any]]:
+        """One object a window of the timeframe, and one a step of the period after it."""
+        row_size = self.row_size
+        for window, bar in self.windows(TIMEFRAMES[timeframe]):
+            if row_size is None:
+                served = grid.served_row(bar.row_size, self.hour_range, timeframe)
+                bar = bar.coarsened(max(served, bar.row_size))
+            yield {"timeframe": timeframe} | window_object(bar, self.method)
+            if period is not None:
+                yield from self._steps(window, period)
+
+    def _steps(self, window: Window, period: str) -> Iterator[dict[str, Any]]:
+        length = PERIODS[period]
+        now = min(window.end_ms, self.stream.last_event_ms)
+        for start in range(window.start_ms, window.end_ms, length):
+            step = Window(start, start + length)
+            if start > now:
+                return
+            total = empty_flow(self.stream.instrument, start, start + length)
+            for bar in windows.flow_bars(self.stream, step, min(length, MINUTE_MS), now):
+                total = then_flow(total, bar)
+            yield {"period": period} | flow_object(total)
+
+
+def load_with(tape: Tape, listing: Listing) -> Tape:
+    """The same prints counted in other steps, or under another name."""
+    instrument = Instrument(
+        listing.venue,
+        Market(listing.market),
+        listing.symbol,
+        listing.base,
+        listing.quote,
+        listing.tick_size,
+        listing.lot_size,
+    )
+    for p in tape.prints:
+        p.ticks, p.lots = instrument.price_ticks(p.price), instrument.qty_lots(p.qty)
+    return Tape(listing, tape.prints)
+
+
+def _batch(name: str, prints: list[Print]) -> TradeBatch:
+    return TradeBatch(
+        instrument=name,
+        key=[p.key for p in prints],
+        event_ms=[p.event_ms for p in prints],
+        price_ticks=[p.ticks for p in prints],
+        qty_lots=[p.lots for p in prints],
+        side=[int(p.buy) for p in prints],
+        seq=[p.seq for p in prints],
+        n_trades=[p.last_id - p.first_id + 1 for p in prints],
+        first_trade_id=[p.first_id for p in prints],
+        last_trade_id=[p.last_id for p in prints],
+    )
+
+
+def window_object(bar: FootprintBar, method: Method) -> dict[str, Any]:
+    """The documented fields of a window, numbers as decimal strings."""
+    found = volume_profile.profile(bar.rows, method=method)
+    size = bar.row_size
+    levels: dict[str, Any] = {"poc": None, "vah": None, "val": None}
+    if found is not None:
+        rows = {"poc": found.poc_row, "vah": found.vah_row, "val": found.val_row}
+        levels = {name: f"{row * size:f}" for name, row in rows.items()}
+    base = flow_object(bar.flow)
+    ids = {name: base.pop(name) for name in ("first_id", "last_id")}
+    return base | levels | ids
+
+
+def flow_object(bar: FlowBar) -> dict[str, Any]:
+    """The flow part of a window, numbers as decimal strings."""
+    least, most = order_flow.served_extremes(bar)
+    lot, tick = bar.lot_size, bar.tick_size
+    prices = {
+        name: None if value is None else f"{value * tick:f}"
+        for name, value in (
+            ("open", bar.open_ticks),
+            ("high", bar.high_ticks),
+            ("low", bar.low_ticks),
+            ("close", bar.close_ticks),
+        )
+    }
+    return {
+        "period_start": iso(bar.start_ms),
+        **prices,
+        "total_volume": f"{bar.volume_lots * lot:f}",
+        "buy_volume": f"{bar.buy_lots * lot:f}",
+        "sell_volume": f"{bar.sell_lots * lot:f}",
+        "quote_volume": f"{bar.quote(bar.buy_quote + bar.sell_quote):f}",
+        "buy_quote_volume": f"{bar.quote(bar.buy_quote):f}",
+        "total_trades": str(bar.trades),
+        "delta": f"{bar.delta_lots * lot:f}",
+        "min_delta": f"{(least or 0) * lot:f}",
+        "max_delta": f"{(most or 0) * lot:f}",
+        "first_id": None if bar.first_id is None else str(bar.first_id),
+        "last_id": None if bar.last_id is None else str(bar.last_id),
+    }
