@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,11 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("WADM_")]:
         if name != "WADM_SHARED":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port nobody listens on, for a process that is told where to listen."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from simulator.archive import archived
 from simulator.clock import PlayClock
@@ -49,13 +50,13 @@ class Client:
 
     def write(self, texts: Iterable[str]) -> None:
         """Queue text frames on the transport, many in one write."""
-        if not self.frozen and not self.connection.transport.is_closing():
+        if not self.frozen and self.connection.state is State.OPEN:
             self.connection.transport.write(b"".join(map(text_frame, texts)))
 
     @property
     def backlog_bytes(self) -> int:
         """What the reader has not taken yet."""
-        if self.connection.transport.is_closing():
+        if self.connection.state is not State.OPEN:
             return 0
         return self.connection.transport.get_write_buffer_size()
 

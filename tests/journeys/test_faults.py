@@ -1,0 +1,113 @@
+"""Whatever happens on the way, final windows have the content of an undisturbed run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journeys_support import Journey, journey
+
+from simulator.clock import MAX_SPEED
+from simulator.faults import FaultPlan
+from simulator.service import Simulator
+from simulator.tape import Tape, as_bybit
+from simulator.tapes import load_tape
+
+SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z"}
+INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT", "bybit:perp:BTCUSDT")
+
+
+def tapes(shared: Path) -> list[Tape]:
+    folder = shared / "data/hftbacktest"
+    spot = load_tape(folder / "spot_btcusdt_20240808.gz")
+    perp = load_tape(folder / "usdm_btcusdt_20240808.gz")
+    return [spot, perp, as_bybit(perp, "perp")]
+
+
+async def hashes(trip: Journey, instruments: tuple[str, ...] = INSTRUMENTS) -> dict[str, Any]:
+    """Content hashes of every final bar of the span, by instrument and timeframe."""
+    found: dict[str, Any] = {}
+    for instrument in instruments:
+        for timeframe in ("1m", "5m"):
+            answer = await trip.get(f"/footprint/{instrument}", timeframe=timeframe, **SPAN)
+            bars = [(b["period_start"], b["content_hash"]) for b in answer["bars"]]
+            found[f"{instrument} {timeframe}"] = bars[:6] if timeframe == "1m" else bars[:1]
+    return found
+
+
+@pytest.fixture
+async def calm(shared: Path, tmp_path: Path) -> dict[str, Any]:
+    """The undisturbed run."""
+    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+        await trip.until_played()
+        return await hashes(trip)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
+    """Lost, doubled, swapped and broken frames, empty trades and trades of other kinds change no
+    number: what the ids show missing is fetched, what must not count never enters a bar."""
+    first = [tape.prints[0].key for tape in tapes(shared)[:2]]
+    keys = {at + offset for at in first for offset in range(500, 4_000, 97)}
+    faults = FaultPlan(
+        drop={key + 1 for key in keys} | {key + 2 for key in keys},
+        duplicate={key + 10 for key in keys},
+        swap={key + 20 for key in keys},
+        malformed={key + 30 for key in keys},
+        zero_qty={key + 40 for key in keys},
+        odd_kind={key + 50 for key in keys},
+    )
+    chosen = tapes(shared)[:2]
+    async with journey(tmp_path / "faulty", chosen, speed=60.0, faults=faults) as trip:
+        await trip.until_played()
+        found = await hashes(trip, INSTRUMENTS[:2])
+        streams = [trip.system.processor.view.stream(name) for name in INSTRUMENTS[:2]]
+    assert found == {name: bars for name, bars in calm.items() if name in found}
+    assert all(stream.gaps_filled > 10 for stream in streams)
+    assert all(stream.duplicates > 10 for stream in streams)
+    assert all(stream.quarantined > 10 for stream in streams)
+    assert all(feed.malformed > 10 for feed in trip.system.feeds())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("ws", ["websockets", "picows"])
+async def test_lost_connections(
+    shared: Path, tmp_path: Path, calm: dict[str, Any], ws: str
+) -> None:
+    """Connections that are closed or reset in mid-play leave no mark on the Binance streams."""
+    chosen = tapes(shared)[:2]
+    async with journey(tmp_path / "lost", chosen, speed=40.0, ws=ws) as trip:
+        for goal, abort in ((2_000, False), (6_000, True), (9_000, False)):
+            await trip.until(lambda goal=goal: _applied(trip) >= goal, "trades applied")
+            await trip.simulator.close_all_connections(abort=abort)
+        await trip.until_played()
+        found = await hashes(trip, INSTRUMENTS[:2])
+        assert all(feed.connects >= 3 for feed in trip.system.feeds())
+    assert found == {name: bars for name, bars in calm.items() if name in found}
+
+
+def _applied(trip: Journey) -> int:
+    view = trip.system.processor.view
+    return sum(view.stream(i.name).applied for i in view.instruments())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("speed", [MAX_SPEED, 90.0])
+async def test_stop_and_start(
+    shared: Path, tmp_path: Path, calm: dict[str, Any], speed: float
+) -> None:
+    """A clean stop in the middle and a later start, at any speed, end in the same content."""
+    chosen = tapes(shared)[:2]
+    async with Simulator(chosen, speed=speed) as simulator:
+        async with journey(tmp_path / "twice", chosen, simulator=simulator) as trip:
+            await trip.until(lambda: _applied(trip) >= 3_000, "trades applied")
+        await asyncio.sleep(0)
+        async with journey(tmp_path / "twice", chosen, simulator=simulator) as trip:
+            await trip.until_played()
+            found = await hashes(trip, INSTRUMENTS[:2])
+    assert found == {name: bars for name, bars in calm.items() if name in found}
