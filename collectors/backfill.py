@@ -1,188 +1,233 @@
-"""What is asked over REST: instruments, time, candles, and the trades of a hole."""
+"""Repairs: what the processor misses is fetched over REST and published like live trades.
+
+Per request: the trades of the hole, oldest first, then the venue's closed minutes over it, then
+RepairDone. `complete` means that the venue gave everything it has of the hole.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
+from typing import NamedTuple
 
-import httpx2
 import structlog
 
-from backbone.bus.base import TRADES, Bus
-from collectors.rest import RestHost
-from collectors.venue import Request, Venue
-from orderflow.errors import ExchangeError, VenueRefusedError
-from orderflow.instrument import Instrument, Market
+from backbone.bus.base import REPAIRS, TRADES, Bus
+from backbone.clock import VenueClock
+from collectors.listing import Listed
+from collectors.rest import RestClient
+from collectors.venue import VenueMarket
+from orderflow.errors import ExchangeError, OffGridError
+from orderflow.instrument import Instrument
 from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
-from orderflow.trade import (
-    OUT_OF_REACH,
-    InstrumentChanged,
-    KlineClosed,
-    RepairDone,
-    RepairRequest,
-    TradeBatch,
-)
+from orderflow.trade import KlineClosed, RepairDone, RepairRequest, StreamEvent, TradeBatch
 
 log = structlog.get_logger()
+OUT_OF_REACH = "out_of_reach"
+"""The venue keeps no trades that old: asking again can't help."""
+IDS_MISSING = "ids_missing"
+UNAVAILABLE = "unavailable"
+SETTLE_MS = 1_000
+"""REST reads a database that is a little behind the sockets."""
+CANDLE_SETTLE_MS = 2_000
+LONGEST_SETTLE_S = 3.0
+MOST_AT_ONCE = 4
+CANDLE_ROWS = 1_000
 
-FAILED = "venue_unavailable"
-RANGE_HOURS = 168
-PAGE_ROWS = 1_000
-PAGES = 2_000
-"""A single repair reads at most this many pages; the rest is asked for again."""
+
+class Source(NamedTuple):
+    """Where the trades of one instrument are fetched."""
+
+    market: VenueMarket
+    rest: RestClient
+    clock: VenueClock
+    listed: Mapping[str, Listed]
 
 
-class Backfill:
-    """REST of one venue."""
+class Outcome(NamedTuple):
+    """Whether a hole was filled, and if not, why."""
 
-    def __init__(
-        self,
-        venue: Venue,
-        hosts: Mapping[Market, RestHost],
-        bus: Bus,
-        venue_ms: Callable[[Market], int],
-    ) -> None:
-        self.venue = venue
-        self.hosts = hosts
-        self.bus = bus
-        self.venue_ms = venue_ms
+    complete: bool
+    reason: str = ""
 
-    async def time_ms(self, market: Market) -> int:
-        """What time it is at the venue."""
-        body = await self.hosts[market].get(self.venue.time_request(market))
-        return self.venue.parse_time(body)
 
-    async def instruments(self, market: Market) -> list[Instrument]:
-        """Everything the venue lists in a market."""
-        found: list[Instrument] = []
-        cursor = ""
-        while True:
-            request = self.venue.instruments_request(market, cursor)
-            page = self.venue.parse_instruments(market, await self.hosts[market].get(request))
-            found += page.instruments
-            if not page.cursor:
-                return found
-            cursor = page.cursor
+Hole = tuple[str, int | None, int | None, int, int]
 
-    async def announcement(self, instrument: Instrument, scale: int) -> InstrumentChanged:
-        """The instrument with its hourly ranges of the last week and its last price."""
-        ranges, price = await self._ranges(instrument)
-        return InstrumentChanged(
-            venue=instrument.venue,
-            market=str(instrument.market),
-            symbol=instrument.symbol,
-            base=instrument.base,
-            quote=instrument.quote,
-            tick_size=instrument.tick_size,
-            lot_size=instrument.lot_size,
-            sequence=instrument.sequence,
-            status=instrument.status,
-            scale=scale,
-            hour_ranges=ranges,
-            last_price=price,
+
+class RepairWorker:
+    """Answers repair requests for the instruments of its sources, by canonical name."""
+
+    def __init__(self, bus: Bus, name: str) -> None:
+        self._bus = bus
+        self._name = name
+        self.sources: dict[str, tuple[Source, str]] = {}
+        self._newest: dict[Hole, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self.repaired = 0
+        self.failed = 0
+
+    def serve(self, source: Source) -> None:
+        """Answer for everything this source lists."""
+        for symbol, listed in source.listed.items():
+            self.sources[listed.instrument.name] = (source, symbol)
+
+    async def run(self) -> None:
+        """Take requests from the bus until it closes."""
+        subscription = await self._bus.subscribe(REPAIRS, self._name)
+        try:
+            while True:
+                for delivery in await subscription.next():
+                    for message in delivery.messages:
+                        if isinstance(message, RepairRequest):
+                            self._accept(message)
+                    await subscription.ack(delivery.position)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await subscription.close()
+
+    def _accept(self, request: RepairRequest) -> None:
+        """Start a repair; a hole that is being repaired answers to the newest question."""
+        if request.instrument not in self.sources:
+            return
+        first, last = request.first_key, request.last_key
+        hole = (request.instrument, first, last, request.start_ms, request.end_ms)
+        under_way = hole in self._newest
+        self._newest[hole] = request.repair_id
+        if not under_way:
+            task = asyncio.create_task(self._repair(request, hole))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _repair(self, request: RepairRequest, hole: Hole) -> None:
+        try:
+            async with self._places:
+                outcome = await self._fill(request)
+        finally:
+            repair_id = self._newest.pop(hole)
+        self.repaired += outcome.complete
+        self.failed += not outcome.complete
+        log.info(
+            "repair.done",
+            instrument=request.instrument,
+            complete=outcome.complete,
+            reason=outcome.reason,
+        )
+        done = RepairDone(request.instrument, repair_id, outcome.complete, outcome.reason)
+        await self._bus.publish(TRADES, [done])
+
+    async def _fill(self, request: RepairRequest) -> Outcome:
+        source, symbol = self.sources[request.instrument]
+        await self._settle(source.clock, request.end_ms)
+        try:
+            if source.market.history == "by_id":
+                outcome = await self._by_id(request, source, symbol)
+            else:
+                outcome = await self._newest_page(request, source, symbol)
+            await self._candles(request, source, source.listed[symbol].instrument)
+        except ExchangeError as error:
+            log.warning(
+                "repair.unavailable", instrument=request.instrument, error=type(error).__name__
+            )
+            return Outcome(complete=False, reason=UNAVAILABLE)
+        return outcome
+
+    async def _settle(self, clock: VenueClock, end_ms: int) -> None:
+        """Wait until REST can know the whole hole."""
+        behind_s = (end_ms + SETTLE_MS - clock.now_ms()) / 1_000
+        if behind_s > 0:
+            await asyncio.sleep(min(behind_s, LONGEST_SETTLE_S))
+
+    async def _page(
+        self, source: Source, symbol: str, key: int | None, start_ms: int, end_ms: int
+    ) -> TradeBatch:
+        instrument, scale = source.listed[symbol]
+        return await source.rest.ask(
+            source.market.trades_call(instrument, key, start_ms, end_ms),
+            lambda body: source.market.parse_trades(body, instrument, scale),
+            repairing=True,
         )
 
-    async def _ranges(self, instrument: Instrument) -> tuple[list[Decimal], Decimal | None]:
-        now = self.venue_ms(instrument.market)
-        end = floor_ms(now, HOUR_MS) - 1
-        start = end + 1 - RANGE_HOURS * HOUR_MS
-        klines = await self._klines(instrument, HOUR_MS, start, end)
-        ranges = [instrument.price(k.high_ticks - k.low_ticks) for k in klines]
-        if klines:
-            return ranges, instrument.price(klines[-1].close_ticks)
-        newest = await self._klines(instrument, MINUTE_MS, now - HOUR_MS, now)
-        return [], instrument.price(newest[-1].close_ticks) if newest else None
+    async def _by_id(self, request: RepairRequest, source: Source, symbol: str) -> Outcome:
+        """Page by page from the first missing id, or from the first trade of the time range."""
+        key, last = request.first_key, request.last_key
+        start_ms, found, gone = request.start_ms, 0, False
+        while True:
+            page = await self._page(source, symbol, key, start_ms, request.end_ms)
+            keys = page.key + [rejected for rejected, _ in page.rejected]
+            if not keys and key is None and start_ms + HOUR_MS <= request.end_ms:
+                start_ms += HOUR_MS
+                continue
+            gone |= bool(keys) and key is not None and found == 0 and min(keys) > key
+            part = _part(page, request)
+            found += len(part.key) + len(part.rejected)
+            await self._publish([part] if part.key or part.rejected else [])
+            over = bool(page.event_ms) and page.event_ms[-1] > request.end_ms
+            reached = bool(keys) and (max(keys) >= last if last is not None else over)
+            if reached or len(keys) < source.market.page_rows:
+                break
+            key = max(keys) + 1
+        if gone:
+            return Outcome(complete=False, reason=OUT_OF_REACH)
+        if last is None or request.first_key is None:
+            return Outcome(complete=True)
+        complete = found == last - request.first_key + 1
+        return Outcome(complete, "" if complete else IDS_MISSING)
 
-    async def _klines(
-        self, instrument: Instrument, interval_ms: int, start_ms: int, end_ms: int
-    ) -> list[KlineClosed]:
-        request = self.venue.klines_request(instrument, interval_ms, start_ms, end_ms)
-        body = await self.hosts[instrument.market].get_patiently(request)
-        return self.venue.parse_klines(instrument, body)
-
-    # Repairs
-
-    async def repair(self, instrument: Instrument, request: RepairRequest) -> None:
-        """Publish what the venue still has of a hole, its candles, then the verdict."""
-        try:
-            complete, reason = await self._trades(instrument, request)
-            await self._minutes(instrument, request)
-        except (httpx2.HTTPError, ExchangeError) as error:
-            log.warning("repair.failed", instrument=instrument.name, error=type(error).__name__)
-            if isinstance(error, VenueRefusedError) and error.retry_after_s:
-                await asyncio.sleep(min(error.retry_after_s, 60.0))
-            complete, reason = False, FAILED
-        done = RepairDone(instrument.name, request.repair_id, complete, reason)
-        await self.bus.publish(TRADES, [done])
-        log.info("repair.done", instrument=instrument.name, complete=complete, reason=reason)
-
-    async def _trades(self, instrument: Instrument, hole: RepairRequest) -> tuple[bool, str]:
-        if hole.first_key is not None:
-            if self.venue.trades_by_key_request(instrument, hole.first_key) is not None:
-                return await self._by_key(instrument, hole)
-        elif self.venue.trades_by_time_request(instrument, hole.start_ms, hole.end_ms) is not None:
-            return await self._by_time(instrument, hole)
-        return await self._recent(instrument, hole)
-
-    async def _by_key(self, instrument: Instrument, hole: RepairRequest) -> tuple[bool, str]:
-        """Pages by id up to the last one missing, or up to the newest."""
-        key, last = hole.first_key or 0, hole.last_key
-        complete = True
-        for _ in range(PAGES):
-            batch = await self._page(instrument, self.venue.trades_by_key_request(instrument, key))
-            ids = sorted([*batch.key, *(seen for seen, _ in batch.rejected)])
-            if not ids:
-                return (complete, "") if last is None else (False, FAILED)
-            complete = complete and ids[0] == key
-            keep = [k for k, seen in enumerate(batch.key) if last is None or seen <= last]
-            await self.bus.publish(TRADES, [batch.picked(keep)])
-            key = ids[-1] + 1
-            if (last is None and len(ids) < PAGE_ROWS) or (last is not None and key > last):
-                return complete, "" if complete else OUT_OF_REACH
-        return False, FAILED
-
-    async def _by_time(self, instrument: Instrument, hole: RepairRequest) -> tuple[bool, str]:
-        """Pages by time, each from the last id of the one before."""
-        request = self.venue.trades_by_time_request(instrument, hole.start_ms, hole.end_ms)
-        batch = await self._page(instrument, request)
-        for _ in range(PAGES):
-            keep = [k for k, at in enumerate(batch.event_ms) if at <= hole.end_ms]
-            await self.bus.publish(TRADES, [batch.picked(keep)])
-            if len(keep) < PAGE_ROWS:
-                return True, ""
-            batch = await self._page(
-                instrument, self.venue.trades_by_key_request(instrument, batch.key[-1] + 1)
-            )
-        return False, FAILED
-
-    async def _recent(self, instrument: Instrument, hole: RepairRequest) -> tuple[bool, str]:
-        """The newest trades; whether they reach back to where the hole begins."""
-        batch = await self._page(instrument, self.venue.recent_trades_request(instrument))
-        await self.bus.publish(TRADES, [batch])
-        if not batch.key:
-            return False, OUT_OF_REACH
-        if hole.first_key is not None:
-            reaches = batch.key[0] <= hole.first_key
+    async def _newest_page(self, request: RepairRequest, source: Source, symbol: str) -> Outcome:
+        """The one page there is; it reaches back far enough or the hole is lost."""
+        page = await self._page(source, symbol, None, request.start_ms, request.end_ms)
+        keys = page.key + [rejected for rejected, _ in page.rejected]
+        part = _part(page, request)
+        await self._publish([part] if part.key or part.rejected else [])
+        if not keys or len(keys) < source.market.page_rows:
+            return Outcome(complete=True)
+        if request.first_key is not None:
+            complete = min(keys) <= request.first_key
         else:
-            reaches = batch.event_ms[0] <= hole.start_ms
-        return reaches, "" if reaches else OUT_OF_REACH
+            complete = bool(page.event_ms) and page.event_ms[0] <= request.start_ms
+        return Outcome(complete, "" if complete else OUT_OF_REACH)
 
-    async def _page(self, instrument: Instrument, request: Request | None) -> TradeBatch:
-        if request is None:
-            raise VenueRefusedError("the venue can't answer that")
-        body = await self.hosts[instrument.market].get_patiently(request)
-        return self.venue.parse_trades(instrument, body)
+    async def _candles(
+        self, request: RepairRequest, source: Source, instrument: Instrument
+    ) -> None:
+        """The venue's own closed minutes over the hole."""
+        market = source.market
+        start_ms = floor_ms(request.start_ms, MINUTE_MS)
+        while start_ms <= request.end_ms:
+            end_ms = min(request.end_ms, start_ms + (CANDLE_ROWS - 1) * MINUTE_MS)
+            call = market.candles_call(instrument, "1m", start_ms, end_ms)
+            candles = await source.rest.ask(call, market.parse_candles, repairing=True)
+            closed: list[KlineClosed] = []
+            for candle in candles:
+                if candle.start_ms + MINUTE_MS + CANDLE_SETTLE_MS <= source.clock.now_ms():
+                    try:
+                        closed.append(candle.counted(instrument))
+                    except OffGridError:
+                        log.warning("repair.candle_off_grid", instrument=instrument.name)
+            await self._publish(closed)
+            start_ms += CANDLE_ROWS * MINUTE_MS
 
-    async def _minutes(self, instrument: Instrument, hole: RepairRequest) -> None:
-        """The venue's candles of every minute the hole touches, closed ones only."""
-        start = floor_ms(hole.start_ms, MINUTE_MS)
-        now = self.venue_ms(instrument.market)
-        end = min(hole.end_ms, floor_ms(now, MINUTE_MS) - 1)
-        while start <= end:
-            klines = await self._klines(instrument, MINUTE_MS, start, end)
-            closed = [k for k in klines if k.start_ms + MINUTE_MS <= now]
-            await self.bus.publish(TRADES, closed)
-            if not closed or len(klines) < PAGE_ROWS:
-                return
-            start = closed[-1].start_ms + MINUTE_MS
+    async def _publish(self, events: list[TradeBatch] | list[KlineClosed]) -> None:
+        messages: list[StreamEvent] = list(events)
+        if messages:
+            await self._bus.publish(TRADES, messages)
+
+
+def _part(page: TradeBatch, request: RepairRequest) -> TradeBatch:
+    """The trades of the hole: by id where it has ids, else by time."""
+    first, last = request.first_key, request.last_key
+    if first is None:
+        inside = [request.start_ms <= ms <= request.end_ms for ms in page.event_ms]
+    else:
+        inside = [
+            key >= first and (key <= last if last is not None else ms <= request.end_ms)
+            for key, ms in zip(page.key, page.event_ms, strict=True)
+        ]
+    part = page if all(inside) else page.picked([i for i, here in enumerate(inside) if here])
+    if first is not None:
+        until = last if last is not None else max(part.key, default=first)
+        part.rejected = [(key, why) for key, why in page.rejected if first <= key <= until]
+    return part

@@ -1,77 +1,127 @@
-"""RestHost: one venue host over HTTPS, within its weight budget, obeying every refusal."""
+"""The only code that speaks HTTP to a venue: budget, pauses, retries, one question at a time."""
 
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 import httpx2
 import structlog
 
-from collectors.backoff import Bucket
-from collectors.venue import Request
-from orderflow.errors import VenueRefusedError
+from collectors.budget import Budget
+from collectors.venue import RestCall
+from orderflow.errors import ExchangeError, MalformedFrameError, VenueRefusedError
 
+T = TypeVar("T")
 log = structlog.get_logger()
-
-SHARE = 0.8
-"""Part of a venue's budget that we use at most."""
-PAUSES_S = {418: 120.0, 403: 600.0, 429: 5.0}
-"""How long a refusing venue is left alone when it does not say."""
-TRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-TIMEOUT_S = 10.0
-IN_FLIGHT = 4
+RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+MOST_AT_ONCE = 4
+BANNED = 418
+PAUSES_S = {HTTPStatus.TOO_MANY_REQUESTS: 10.0, BANNED: 120.0, HTTPStatus.FORBIDDEN: 600.0}
+LONGEST_PAUSE_S = 259_200.0
 
 
-class RestHost:
-    """GET with a budget. After a refusal nothing is sent until its time has passed."""
+class RestClient:
+    """One address of one venue, shared by the markets that live there."""
 
-    def __init__(self, base_url: str, weight_per_minute: int) -> None:
-        self.client = httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT_S)
-        rate = SHARE * weight_per_minute / 60
-        self.bucket = Bucket(rate, SHARE * weight_per_minute / 4, time.monotonic())
-        self.slots = asyncio.Semaphore(IN_FLIGHT)
-        self.quiet_until_s = 0.0
-        self.requests = self.refusals = 0
+    def __init__(
+        self,
+        base_url: str,
+        http: httpx2.AsyncClient,
+        budget: Budget,
+        monotonic: Callable[[], float],
+        retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._http = http
+        self._budget = budget
+        self._monotonic = monotonic
+        self._retry_delays_s = retry_delays_s
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._paused_until_s = 0.0
+        self._running: dict[RestCall, asyncio.Task[Any]] = {}
+        self.answered = asyncio.Event()
+        self.requests = 0
+        self.failures = 0
 
-    async def get(self, request: Request) -> bytes:
-        """The body; VenueRefusedError when the venue says no, httpx2 errors when it is away."""
-        async with self.slots:
-            await asyncio.sleep(self.bucket.wait_s(request.weight, time.monotonic()))
-            pause_s = self.quiet_until_s - time.monotonic()
-            if pause_s > 0:
-                raise VenueRefusedError("waiting as the venue asked", retry_after_s=pause_s)
-            self.requests += 1
-            response = await self.client.get(request.path, params=dict(request.params))
-        if response.status_code == 200:
-            return response.content
-        return self._refused(response)
+    async def ask(
+        self, call: RestCall, parse: Callable[[bytes], T], *, repairing: bool = False
+    ) -> T:
+        """The parsed answer; a question that is already under way is not asked twice.
 
-    def _refused(self, response: httpx2.Response) -> bytes:
-        status = response.status_code
-        if status in PAUSES_S:
-            self.refusals += 1
-            pause_s = _retry_after_s(response.headers.get("Retry-After"), PAUSES_S[status])
-            self.quiet_until_s = time.monotonic() + pause_s
-            log.warning("rest.refused", status=status, pause_s=pause_s)
-            raise VenueRefusedError(f"HTTP {status}", retry_after_s=pause_s)
-        raise VenueRefusedError(f"HTTP {status}")
-
-    async def get_patiently(self, request: Request) -> bytes:
-        """`get` with a few tries; network errors only, a refusal is final for now."""
-        for pause_s in TRIES_S:
-            try:
-                return await self.get(request)
-            except httpx2.TransportError as error:
-                log.info("rest.retry", path=request.path, error=type(error).__name__)
-                await asyncio.sleep(pause_s)
-        return await self.get(request)
+        Raises VenueRefusedError when the venue says no, MalformedFrameError when it can't be
+        read, ExchangeError when the venue can't be reached.
+        """
+        task: asyncio.Task[T] | None = self._running.get(call)
+        if task is None:
+            task = asyncio.create_task(self._insist(call, parse, repairing=repairing))
+            self._running[call] = task
+            task.add_done_callback(lambda _: self._running.pop(call, None))
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self.client.aclose()
+        """Give up what is under way."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _insist(self, call: RestCall, parse: Callable[[bytes], T], *, repairing: bool) -> T:
+        """Ask until there is an answer or the retries are used up."""
+        for delay_s in (*self._retry_delays_s, None):
+            try:
+                async with self._places:
+                    await self._admitted(call.weight, repairing=repairing)
+                    return parse(await self._get(call))
+            except VenueRefusedError as error:
+                if error.retry_after_s is None or delay_s is None:
+                    raise
+                self._pause(error.retry_after_s)
+            except httpx2.TransportError as error:
+                if delay_s is None:
+                    raise ExchangeError(f"can't be reached: {type(error).__name__}") from error
+            except MalformedFrameError:
+                if delay_s is None:
+                    raise
+            self.failures += 1
+            await asyncio.sleep(delay_s or 0)
+        raise ExchangeError("no retries left")
+
+    async def _admitted(self, weight: int, *, repairing: bool) -> None:
+        """Wait out a pause the venue asked for, then for the budget."""
+        while True:
+            now_s = self._monotonic()
+            wait_s = self._paused_until_s - now_s
+            if wait_s <= 0:
+                wait_s = self._budget.wait_s(weight, now_s, repairing=repairing)
+            if wait_s <= 0:
+                return
+            await asyncio.sleep(wait_s)
+
+    def _pause(self, seconds: float) -> None:
+        """Ask nothing of this address for a while; its sockets are not touched."""
+        until_s = self._monotonic() + min(seconds, LONGEST_PAUSE_S)
+        self._paused_until_s = max(self._paused_until_s, until_s)
+        log.warning("rest.paused", seconds=seconds)
+
+    async def _get(self, call: RestCall) -> bytes:
+        """One request; VenueRefusedError for anything but success."""
+        self.requests += 1
+        response = await self._http.get(self._base_url + call.path, params=dict(call.query))
+        status = response.status_code
+        self.answered.set()
+        if status == HTTPStatus.OK:
+            return response.content
+        pause_s = PAUSES_S.get(status)
+        if pause_s is not None:
+            pause_s = _seconds(response.headers.get("Retry-After", ""), pause_s)
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            pause_s = 0.0
+        raise VenueRefusedError(f"answered with status {status}", retry_after_s=pause_s)
 
 
-def _retry_after_s(text: str | None, otherwise_s: float) -> float:
-    """Seconds of a Retry-After header; our own pause where it is missing or no number."""
-    return float(text) if text and text.isdigit() else otherwise_s
+def _seconds(text: str, default_s: float) -> float:
+    """Whole seconds of a Retry-After header."""
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 8 else default_s

@@ -1,173 +1,214 @@
-"""CollectorService: one venue's instruments, feeds and REST work, on the bus."""
+"""The collector of one venue: instruments first, then feeds in shards, repairs and time beside."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import re
-import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from functools import partial
 
 import httpx2
 import structlog
 
-from backbone.bus.base import REPAIRS, TRADES, Bus
-from backbone.clock import VenueClock
+from backbone.bus.base import TRADES, Bus
+from backbone.clock import Monotonic, VenueClock, monotonic_s
 from backbone.live import FeedStatus
 from backbone.settings import Settings
-from collectors.backfill import Backfill
-from collectors.backoff import Backoff, Bucket
+from collectors.backfill import RepairWorker, Source
+from collectors.budget import Budget
+from collectors.buffer import Buffer
 from collectors.feed import Feed
-from collectors.rest import RestHost
-from collectors.venue import Venue
-from orderflow.errors import ExchangeError
-from orderflow.instrument import Instrument, Market
-from orderflow.trade import RepairRequest
+from collectors.listing import Listing
+from collectors.pacing import Backoff, Chance, ConnectLimiter
+from collectors.reading import shards
+from collectors.rest import RestClient
+from collectors.session import Link, Timers
+from collectors.sockets import library
+from collectors.venue import VenueMarket
+from collectors.venues import VENUES
+from orderflow.errors import BusError, ConfigError, ExchangeError
+from orderflow.instrument import Instrument
 
 log = structlog.get_logger()
-
-CONNECTS_PER_S = 1.0
-CONNECT_BURST = 10.0
 REFRESH_S = 3_600.0
-PLAIN = re.compile(r"[A-Z0-9]{2,30}")
-"""Symbols with anything else in their name are not collected."""
+REST_TIMEOUT_S = 10.0
+RESTART_S = 5.0
+LETTERS = "abcdefgh"
 
 
 class CollectorService:
-    """Everything of one venue. `reached` is set when the venue first answered anything."""
+    """Collects one venue onto the bus. `reachable` is set when it first answered."""
 
     def __init__(
-        self, settings: Settings, bus: Bus, venue: Venue, draw: Callable[[], float]
+        self,
+        settings: Settings,
+        bus: Bus,
+        venue: str,
+        *,
+        clock: VenueClock | None = None,
+        timers: Timers | None = None,
+        monotonic: Monotonic = monotonic_s,
+        chance: Chance = random.random,
     ) -> None:
-        self.settings = settings
-        self.bus = bus
+        if venue not in VENUES:
+            raise ConfigError(f"WADM_VENUES: unknown venue {venue}; allowed: {', '.join(VENUES)}")
         self.venue = venue
-        self.draw = draw
-        self.markets = [Market(m) for m in settings.market_list if Market(m) in venue.hosts]
-        self.clocks = {market: VenueClock() for market in self.markets}
-        self.hosts = {
-            market: RestHost(
-                getattr(settings, venue.hosts[market].rest_setting),
-                venue.hosts[market].weight_per_minute,
-            )
-            for market in self.markets
-        }
-        self.backfill = Backfill(venue, self.hosts, bus, lambda m: self.clocks[m].now_ms())
-        self.reached = asyncio.Event()
-        self.instruments: dict[str, Instrument] = {}
-        self.scales: dict[str, int] = {}
+        self.clock = clock or VenueClock(monotonic)
+        self.reachable = asyncio.Event()
         self.feeds: list[Feed] = []
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._settings = settings
+        self._bus = bus
+        self._monotonic = monotonic
+        self._chance = chance
+        self._timers = replace(
+            timers or Timers(),
+            first_data_s=settings.first_data_s,
+            stale_after_s=settings.stale_after_s,
+        )
+        self._library = library(settings.ws)
+        self._limiter = ConnectLimiter()
+        self._repairs = RepairWorker(bus, f"collector-{venue}")
+        self._rest: dict[str, RestClient] = {}
+        self._works: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
 
-    def statuses(self) -> list[FeedStatus]:
-        """State of every connection."""
-        return [feed.status() for feed in self.feeds]
+    @property
+    def markets(self) -> list[VenueMarket]:
+        """The markets of this venue that the settings ask for."""
+        return [
+            market
+            for kind, market in VENUES[self.venue].items()
+            if kind in self._settings.market_list
+        ]
+
+    async def start(self) -> None:
+        """Run in the background until `close`."""
+        if self._running is None:
+            self._running = asyncio.create_task(self.run(), name=f"collector-{self.venue}")
+
+    async def close(self) -> None:
+        """Withdraw every claim and stop."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+            self._running = None
 
     async def run(self) -> None:
         """Collect until cancelled."""
-        limiter = Bucket(CONNECTS_PER_S, CONNECT_BURST, time.monotonic())
-        repairs = await self.bus.subscribe(REPAIRS, f"collector-{self.venue.name}")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._repair(repairs))
+        limits = httpx2.Limits(max_connections=16)
+        async with httpx2.AsyncClient(timeout=REST_TIMEOUT_S, limits=limits) as http:
+            try:
+                self._spawn("repairs", self._repairs.run)
                 for market in self.markets:
-                    tasks.create_task(self._market(market, limiter, tasks))
-        finally:
-            for host in self.hosts.values():
-                await host.close()
+                    rest = self._client(market, http)
+                    self._spawn(f"market {market.market}", partial(self._collect, market, rest))
+                await asyncio.Event().wait()
+            finally:
+                await self._stop_works()
 
-    async def _market(self, market: Market, limiter: Bucket, tasks: asyncio.TaskGroup) -> None:
-        """Learn the instruments, announce them, connect, and keep them fresh."""
-        await self._patiently("time", lambda: self._poll_time(market))
-        self.reached.set()
-        chosen = await self._patiently("instruments", lambda: self._choose(market))
-        for instrument in chosen:
-            await self._patiently("announce", functools.partial(self._announce, instrument))
-        size = self.venue.instruments_per_connection
-        for place in range(0, len(chosen), size):
-            feed = Feed(
-                self.venue,
-                market,
-                chosen[place : place + size],
-                settings=self.settings,
-                bus=self.bus,
-                number=place // size,
-                limiter=limiter,
-                clock=self.clocks[market],
-            )
+    def statuses(self) -> list[FeedStatus]:
+        """State of every socket."""
+        return [feed.status() for feed in self.feeds]
+
+    def rest_counts(self) -> dict[str, int]:
+        """REST requests, their failures, and repairs done and not done."""
+        return {
+            "requests": sum(rest.requests for rest in self._rest.values()),
+            "failures": sum(rest.failures for rest in self._rest.values()),
+            "repaired": self._repairs.repaired,
+            "not_repaired": self._repairs.failed,
+        }
+
+    def _client(self, market: VenueMarket, http: httpx2.AsyncClient) -> RestClient:
+        """The REST client of a market's address; markets of one address share its budget."""
+        base_url: str = getattr(self._settings, market.rest_setting)
+        if base_url not in self._rest:
+            budget = Budget(market.weight_per_minute)
+            self._rest[base_url] = RestClient(base_url, http, budget, self._monotonic)
+            self._spawn("reach", partial(self._note_reached, self._rest[base_url].answered))
+        return self._rest[base_url]
+
+    async def _note_reached(self, event: asyncio.Event) -> None:
+        await event.wait()
+        self.reachable.set()
+
+    async def _collect(self, market: VenueMarket, rest: RestClient) -> None:
+        """Instruments, their feeds, and then look for changes for ever."""
+        backoff = Backoff(self._chance, 1.0, 60.0)
+        listing = Listing(market, rest, self.clock, self._settings.symbol_list, backoff)
+        self._spawn("clock", partial(self._keep_time, listing))
+        while True:
+            news = await listing.load()
+            if news:
+                await self._bus.publish(TRADES, news)
+                self._repairs.serve(Source(market, rest, self.clock, listing.listed))
+                self._apply(market, listing)
+            await asyncio.sleep(REFRESH_S)
+
+    def _apply(self, market: VenueMarket, listing: Listing) -> None:
+        """Tell running feeds what changed, and open feeds for what is new."""
+        served = {name for feed in self.feeds for name in feed.names}
+        fresh: list[Instrument] = []
+        for instrument, scale in listing.listed.values():
+            if instrument.name not in served:
+                fresh.append(instrument)
+            for feed in self.feeds:
+                feed.redefine(instrument, scale)
+        scales = {listed.instrument.name: listed.scale for listed in listing.listed.values()}
+        for part in shards(fresh, market.symbols_per_connection):
+            self._open_feeds(market, part, scales)
+
+    def _open_feeds(
+        self, market: VenueMarket, part: tuple[Instrument, ...], scales: dict[str, int]
+    ) -> None:
+        base_url: str = getattr(self._settings, market.ws_setting)
+        url = base_url.rstrip("/") + market.socket_path(part)
+        link = Link(market, url, self._library, self._timers, self._monotonic, self.clock)
+        for letter in LETTERS[: market.connections]:
+            number = 1 + len(self.feeds) // market.connections
+            name = f"{self.venue}-{market.market}-{number}{letter}"
+            feed = Feed(link, name, part, dict(scales), self._buffer, self._limiter, self._chance)
             self.feeds.append(feed)
-            tasks.create_task(feed.run())
-        tasks.create_task(self._keep_time(market))
-        tasks.create_task(self._keep_fresh(market))
+            self._spawn(name, feed.run)
+            self._spawn(f"{name} reach", partial(self._note_reached, feed.reached))
 
-    async def _patiently(self, what: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Try until it works."""
-        backoff = Backoff(self.draw)
+    def _buffer(self, connection: str) -> Buffer:
+        return Buffer(self._bus, connection, self._settings.collector_buffer, self._monotonic)
+
+    async def _keep_time(self, listing: Listing) -> None:
+        """Ask the venue for its time now and then; quiet markets say nothing themselves."""
+        while True:
+            await asyncio.sleep(self._settings.clock_poll_s)
+            try:
+                await listing.ask_time()
+            except ExchangeError as error:
+                log.info("clock.unavailable", venue=self.venue, error=type(error).__name__)
+
+    # Supervision
+
+    def _spawn(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        task = asyncio.create_task(self._supervise(name, work), name=f"{self.venue} {name}")
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+
+    async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run one part; a part that breaks is logged and started again."""
         while True:
             try:
-                return await work()
-            except (httpx2.HTTPError, ExchangeError) as error:
-                pause_s = backoff.next_s()
-                asked_s = getattr(error, "retry_after_s", None)
-                log.warning(
-                    "collector.retry",
-                    venue=self.venue.name,
-                    what=what,
-                    error=type(error).__name__,
-                    pause_s=round(max(pause_s, asked_s or 0.0), 2),
-                )
-                await asyncio.sleep(max(pause_s, asked_s or 0.0))
-
-    async def _choose(self, market: Market) -> list[Instrument]:
-        """The configured symbols that this market lists, in the order of the setting."""
-        listed = {i.symbol: i for i in await self.backfill.instruments(market)}
-        symbols = [s for s in self.settings.symbol_list if PLAIN.fullmatch(s) and s in listed]
-        log.info("collector.instruments", venue=self.venue.name, market=market, count=len(symbols))
-        return [listed[symbol] for symbol in symbols]
-
-    async def _announce(self, instrument: Instrument) -> None:
-        scale = self.scales.setdefault(instrument.name, 0)
-        event = await self.backfill.announcement(instrument, scale)
-        self.instruments[instrument.name] = instrument
-        await self.bus.publish(TRADES, [event])
-
-    async def _poll_time(self, market: Market) -> None:
-        self.clocks[market].observe(await self.backfill.time_ms(market))
-
-    async def _keep_time(self, market: Market) -> None:
-        """A quiet market still has a clock."""
-        while True:
-            await asyncio.sleep(self.settings.clock_poll_s)
-            await self._patiently("time", lambda: self._poll_time(market))
-
-    async def _keep_fresh(self, market: Market) -> None:
-        """Once an hour: new ticks and lots, halts, delistings."""
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            chosen = await self._patiently("instruments", lambda: self._choose(market))
-            await self.refresh(chosen)
-
-    async def refresh(self, listed: Sequence[Instrument]) -> None:
-        """Announce what changed; feeds read with the new definition from then on."""
-        for instrument in listed:
-            known = self.instruments.get(instrument.name)
-            if known is None or known == instrument:
+                await work()
+            except BusError:
+                log.info("collector.bus_closed", part=name)
+            except Exception:
+                log.exception("collector.part_failed", venue=self.venue, part=name)
+                await asyncio.sleep(RESTART_S)
                 continue
-            self.scales[instrument.name] = self.scales.get(instrument.name, 0) + 1
-            await self._announce(instrument)
-            for feed in self.feeds:
-                if instrument.name in feed.names:
-                    feed.redefine(instrument, self.scales[instrument.name])
+            return
 
-    async def _repair(self, repairs: Any) -> None:
-        """Answer the processor's questions, several at a time."""
-        while True:
-            for delivery in await repairs.next():
-                for request in delivery.messages:
-                    if isinstance(request, RepairRequest) and (
-                        instrument := self.instruments.get(request.instrument)
-                    ):
-                        task = asyncio.create_task(self.backfill.repair(instrument, request))
-                        self._repairs.add(task)
-                        task.add_done_callback(self._repairs.discard)
+    async def _stop_works(self) -> None:
+        works = list(self._works)
+        for task in works:
+            task.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+        for rest in self._rest.values():
+            await rest.close()

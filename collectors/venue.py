@@ -1,119 +1,210 @@
-"""The sans-I/O contract of a venue: what to connect to, what to ask, how to read the answers.
+"""The sans-I/O contract of a venue: what to ask, and what the answers mean. Pure.
 
-Pure: bytes and values in, events and requests out. Sockets live in `feed.py`, REST in
-`backfill.py`; tests/collectors/test_venue_contract.py runs on every registered venue.
+A venue is a mapping of markets. A market says which socket to open, what to send, how to read the
+frames, which REST calls exist and how to read their bodies; it never touches a socket or a clock.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from decimal import Decimal
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from orderflow.errors import OffGridError
 from orderflow.instrument import Instrument, Market
 from orderflow.trade import KlineClosed, TradeBatch
 
-FUTURE_MS = 5_000
-"""A trade stamped this much after its own frame is refused."""
-EXACT_DIGITS = 10**15
-"""Below this many steps a double and its decimal string say the same (instrument.Step)."""
+FUTURE_TOLERANCE_MS = 5_000
+"""A trade later than its own frame's exchange time by more than this is quarantined."""
+
+History = Literal["by_id", "newest"]
+"""How past trades can be fetched: any page by id, or only the newest page."""
 
 
-class Request(msgspec.Struct, frozen=True):
-    """One REST question: path, query and its documented weight."""
+class Acked(NamedTuple):
+    """The venue accepted a request; `request_id` may be empty when the venue leaves it out."""
 
-    path: str
-    params: Mapping[str, str] = {}
-    weight: int = 1
+    request_id: str
 
 
-class Host(msgspec.Struct, frozen=True):
-    """Where a market is reached: names of the settings, and the REST budget per minute."""
+class Refused(NamedTuple):
+    """The venue refused a request; `already` is the topic that was subscribed before."""
 
-    ws_setting: str
-    rest_setting: str
-    weight_per_minute: int
-
-
-class Ack(msgspec.Struct, frozen=True):
-    """The venue's answer to a subscription."""
-
-    number: str
-    ok: bool
+    request_id: str
+    already: str = ""
 
 
-class Decoded(msgspec.Struct):
-    """What a burst of frames said.
+class Pong(NamedTuple):
+    """An answer to the venue's own kind of ping."""
 
-    `newest_ms`: the highest exchange time in it. `shutdown`: the venue will close the connection.
-    """
 
-    batches: list[TradeBatch] = []
-    klines: list[KlineClosed] = []
-    acks: list[Ack] = []
-    newest_ms: int = 0
+class Shutdown(NamedTuple):
+    """The venue announced that it will close this connection."""
+
+
+class Lost(NamedTuple):
+    """Trades of these instruments were in a frame that can't be read (all of them if empty)."""
+
+    instruments: tuple[str, ...] = ()
+
+
+Notice = Acked | Refused | Pong | Shutdown | Lost
+
+
+class Decoded(NamedTuple):
+    """What a list of frames held: stream events in order, and words about the connection."""
+
+    events: list[TradeBatch | KlineClosed]
+    notices: list[Notice]
+
+
+class CodecCounts(msgspec.Struct):
+    """Everything a codec read; `rejected` counts trades by reason."""
+
+    frames: int = 0
+    trades: int = 0
     malformed: int = 0
-    rejected: Counter[str] = msgspec.field(default_factory=Counter)
-    shutdown: bool = False
+    ignored: int = 0
+    rejected: dict[str, int] = {}
+
+    def reject(self, reason: str) -> None:
+        """Count one trade that must not enter a bar."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
 class Codec(Protocol):
-    """Decoder of one connection."""
+    """Reader of one connection's frames.
 
-    def decode(self, frames: Sequence[bytes | str], received_ns: int) -> Decoded:
-        """Read frames; a malformed one is counted and costs its neighbours nothing."""
+    `seen_ms`: highest exchange time of any frame, 0 before the first.
+    """
+
+    counts: CodecCounts
+    seen_ms: int
+
+    def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
+        """Read frames in order; at most one TradeBatch per instrument. Never raises on content."""
+        ...
+
+    def redefine(self, instrument: Instrument, scale: int) -> None:
+        """Count this instrument in new steps from now on."""
         ...
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Instruments of one REST answer, and the cursor of the next page, if any."""
+class Request(NamedTuple):
+    """A subscription message and the topics it names."""
+
+    request_id: str
+    topics: tuple[str, ...]
+    frame: str
+
+
+class RestCall(NamedTuple):
+    """A GET: path and query behind the market's REST address, and its documented weight."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+    weight: int
+
+
+class Candle(NamedTuple):
+    """A venue candle as it was sent; None where the venue does not say."""
+
+    start_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int | None = None
+    taker_buy: Decimal | None = None
+    taker_buy_quote: Decimal | None = None
+    first_trade_id: int | None = None
+    last_trade_id: int | None = None
+
+    def counted(self, instrument: Instrument) -> KlineClosed:
+        """The same in whole ticks and lots; OffGridError when it does not fit."""
+        ticks, lots = instrument.tick.steps, instrument.lot.steps
+        return KlineClosed(
+            instrument=instrument.name,
+            start_ms=self.start_ms,
+            open_ticks=ticks(self.open),
+            high_ticks=ticks(self.high),
+            low_ticks=ticks(self.low),
+            close_ticks=ticks(self.close),
+            volume_lots=lots(self.volume),
+            quote_volume=self.quote_volume,
+            trades=self.trades,
+            taker_buy_lots=None if self.taker_buy is None else lots(self.taker_buy),
+            taker_buy_quote=self.taker_buy_quote,
+            first_trade_id=self.first_trade_id,
+            last_trade_id=self.last_trade_id,
+        )
+
+
+class InstrumentPage(NamedTuple):
+    """Listed instruments, and the cursor of the next page ("" when this was the last)."""
 
     instruments: list[Instrument]
-    cursor: str = ""
+    cursor: str
 
 
-class Venue(Protocol):
-    """One exchange."""
+class VenueMarket(Protocol):
+    """One market of one venue. Parsers raise MalformedFrameError or VenueRefusedError.
 
-    @property
-    def name(self) -> str:
-        """Lower-case name, the first part of canonical names."""
-        ...
-
-    @property
-    def hosts(self) -> Mapping[Market, Host]:
-        """Its markets and where they are reached."""
-        ...
+    `connections`: sockets kept open side by side, 2 where nothing else repairs a loss.
+    `weight_per_minute`: documented REST budget of one address. `page_rows`: most trades per page.
+    """
 
     @property
-    def instruments_per_connection(self) -> int:
-        """How many instruments share a connection."""
+    def venue(self) -> str: ...
+    @property
+    def market(self) -> Market: ...
+    @property
+    def ws_setting(self) -> str: ...
+    @property
+    def rest_setting(self) -> str: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def symbols_per_connection(self) -> int: ...
+    @property
+    def weight_per_minute(self) -> int: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def page_rows(self) -> int: ...
+
+    def socket_path(self, instruments: Sequence[Instrument]) -> str:
+        """Path and query of the socket for these instruments."""
         ...
 
-    def connect_path(self, market: Market, instruments: Sequence[Instrument]) -> str:
-        """Path of the socket; it carries the subscriptions where the venue allows it."""
+    def topics(self, instruments: Sequence[Instrument]) -> list[str]:
+        """Topics to subscribe by message; empty where the path subscribes."""
         ...
 
-    def subscriptions(self, market: Market, instruments: Sequence[Instrument]) -> list[list[str]]:
-        """Topics to subscribe by message, in batches the venue accepts; [] when none."""
+    def requests(self, topics: Sequence[str], serial: int) -> list[Request]:
+        """Subscription messages within the venue's limits, numbered from `serial`."""
         ...
 
-    def subscribe_frame(self, topics: Sequence[str], number: str) -> str:
-        """The message that subscribes to topics."""
+    def ping(self) -> tuple[str, float] | None:
+        """The venue's own ping message and its interval in seconds; None without one."""
         ...
 
-    def ping_frame(self) -> str | None:
-        """The venue's own keep-alive message, if it has one."""
+    def codec(self, instruments: Sequence[Instrument]) -> Codec:
+        """A fresh reader for one connection."""
         ...
 
-    def codec(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> Codec:
-        """A decoder for a connection; `scales` by canonical name, 0 where not given."""
+    def instruments_call(self, cursor: str = "") -> RestCall:
+        """Ask for the listed instruments."""
         ...
 
-    def time_request(self, market: Market) -> Request:
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """Instruments this project can count; others are left out."""
+        ...
+
+    def time_call(self) -> RestCall:
         """Ask for the venue's time."""
         ...
 
@@ -121,85 +212,25 @@ class Venue(Protocol):
         """Exchange milliseconds."""
         ...
 
-    def instruments_request(self, market: Market, cursor: str) -> Request:
-        """Ask for what is listed."""
+    def candles_call(
+        self, instrument: Instrument, interval: Literal["1m", "1h"], start_ms: int, end_ms: int
+    ) -> RestCall:
+        """Ask for candles that start in [start_ms, end_ms], at most 1000."""
         ...
 
-    def parse_instruments(self, market: Market, body: bytes) -> Page:
-        """What is listed and trading."""
+    def parse_candles(self, body: bytes) -> list[Candle]:
+        """Candles in ascending order; the last one may still be open."""
         ...
 
-    def klines_request(
-        self, instrument: Instrument, interval_ms: int, start_ms: int, end_ms: int
-    ) -> Request:
-        """Ask for candles that start in [start_ms, end_ms]."""
+    def trades_call(
+        self, instrument: Instrument, first_key: int | None, start_ms: int, end_ms: int
+    ) -> RestCall:
+        """Ask for a page of trades from an id on, or of a time range, or the newest."""
         ...
 
-    def parse_klines(self, instrument: Instrument, body: bytes) -> list[KlineClosed]:
-        """Candles, oldest first; the newest may still be open."""
-        ...
-
-    def trades_by_key_request(self, instrument: Instrument, first_key: int) -> Request | None:
-        """Ask for trades from an id on; None where the venue can't."""
-        ...
-
-    def trades_by_time_request(
-        self, instrument: Instrument, start_ms: int, end_ms: int
-    ) -> Request | None:
-        """Ask for trades of [start_ms, end_ms]; None where the venue can't."""
-        ...
-
-    def recent_trades_request(self, instrument: Instrument) -> Request:
-        """Ask for the newest trades, as many as the venue gives."""
-        ...
-
-    def parse_trades(self, instrument: Instrument, body: bytes) -> TradeBatch:
-        """Trades in natural order, oldest first."""
+    def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
+        """Trades of a page, oldest first, `source="rest"`."""
         ...
 
 
-class Columns:
-    """The columns of one instrument while frames are being read."""
-
-    __slots__ = (
-        "batch",
-        "instrument",
-        "lot_factor",
-        "lot_units",
-        "name",
-        "scale",
-        "tick_factor",
-        "tick_units",
-    )
-
-    def __init__(self, instrument: Instrument, scale: int) -> None:
-        self.instrument = instrument
-        self.name = instrument.name
-        self.scale = scale
-        self.tick_factor = instrument.tick.factor
-        self.tick_units = instrument.tick.units
-        self.lot_factor = instrument.lot.factor
-        self.lot_units = instrument.lot.units
-        self.batch: TradeBatch | None = None
-
-    def fresh(self, received_ns: int) -> TradeBatch:
-        """Start a batch."""
-        self.batch = TradeBatch(
-            self.name, [], [], [], [], [], [], [], [], [], [], "live", 0, self.scale, received_ns
-        )
-        return self.batch
-
-
-def exact_steps(instrument: Instrument, price: str, quantity: str) -> tuple[int, int] | str:
-    """(ticks, lots) of two decimal strings, or the reason why they must not count."""
-    try:
-        ticks = instrument.price_ticks(price)
-    except OffGridError:
-        return "off_tick"
-    try:
-        lots = instrument.qty_lots(quantity)
-    except OffGridError:
-        return "off_lot"
-    if ticks <= 0:
-        return "zero_price"
-    return (ticks, lots) if lots > 0 else "zero_qty"
+Venue = Mapping[Market, VenueMarket]

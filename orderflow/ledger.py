@@ -87,9 +87,13 @@ class ConsecutiveLedger:
         return spans
 
     def reject(self, key: int, event_ms: int, reason: str) -> None:
-        """A delivered trade that must not enter a bar still counts as seen."""
+        """A delivered trade that must not enter a bar still counts as seen.
+
+        Before everything seen so far it opens no hole: nobody misses what was before the start.
+        """
         self.counts.received += 1
-        if self._insert(key, event_ms):
+        before_all = bool(self.runs) and key < self.runs[0].first - 1
+        if before_all or self._insert(key, event_ms):
             self.counts.quarantine(reason)
         else:
             self.counts.duplicate += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -18,8 +17,6 @@ from backbone.store import STORES
 from backbone.store.base import Store
 from backbone.telemetry import LoopStall, Statuses, metrics_page
 from collectors.service import CollectorService
-from collectors.venue import Venue
-from collectors.venues import VENUES
 from mcp_server.app import Server, build_app, build_server, check_bind
 from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
@@ -40,8 +37,7 @@ class System:
         self.bus = MemoryBus()
         self.processor = ProcessorService(settings, self.bus, store, source)
         self.collectors = [
-            CollectorService(settings, self.bus, _venue(name), random.random)
-            for name in settings.venue_list
+            CollectorService(settings, self.bus, name) for name in settings.venue_list
         ]
         self.queries = Queries(self.processor.view, store, self.feeds)
         self.stall = LoopStall()
@@ -59,7 +55,7 @@ class System:
 
     async def reached(self) -> None:
         """Returns when any venue has answered anything."""
-        waiting = [asyncio.create_task(c.reached.wait()) for c in self.collectors]
+        waiting = [asyncio.create_task(c.reachable.wait()) for c in self.collectors]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -72,7 +68,7 @@ class System:
         processing = asyncio.create_task(self.processor.run(), name="processor")
         serving = asyncio.create_task(self.server.serve(), name="server")
         collecting = [
-            asyncio.create_task(c.run(), name=f"collector-{c.venue.name}") for c in self.collectors
+            asyncio.create_task(c.run(), name=f"collector-{c.venue}") for c in self.collectors
         ]
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
         self.tasks = [processing, serving, *collecting]
@@ -96,12 +92,6 @@ class System:
         done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
         task = next(iter(done))
         return task.exception() or ConfigError(f"{task.get_name()} ended")
-
-
-def _venue(name: str) -> Venue:
-    if name not in VENUES:
-        raise ConfigError(f"WADM_VENUES: unknown venue; known: {', '.join(VENUES)}")
-    return VENUES[name]
 
 
 @contextlib.asynccontextmanager

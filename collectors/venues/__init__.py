@@ -1,9 +1,12 @@
-"""Every venue by name; adding one is one file and one line here."""
+"""The registry of venues: adding one is a file here and a line below."""
 
 from __future__ import annotations
 
 from collectors.venue import Venue
-from collectors.venues.binance import Binance
-from collectors.venues.bybit import Bybit
+from collectors.venues.binance import BINANCE
+from collectors.venues.bybit import BYBIT
 
-VENUES: dict[str, Venue] = {"binance": Binance(), "bybit": Bybit()}
+VENUES: dict[str, Venue] = {
+    "binance": BINANCE,
+    "bybit": BYBIT,
+}

@@ -1,212 +1,233 @@
-"""Binance spot and USD-M futures (docs: binance-spot-api-docs; futures as split on 2026-04-23:
-aggTrade and kline come only from the /market route)."""
+"""Binance: spot and USD-M perpetuals, one class with two sets of parameters. Pure.
+
+`aggTrade` numbers its aggregates without holes on both markets, and REST gives any page by id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
-from collectors.venue import Codec, Host, Page, Request, exact_steps
+from collectors.reading import are_names, decoded, empty_batch, number_of, query
+from collectors.venue import Candle, Codec, History, InstrumentPage, Request, RestCall, Venue
 from collectors.venues.binance_codec import BinanceCodec
-from orderflow.errors import MalformedFrameError
-from orderflow.instrument import Instrument, Market, Step
-from orderflow.trade import KlineClosed, TradeBatch
+from collectors.venues.binance_rows import (
+    aggregate_batch,
+    decode_page,
+    decode_page_text,
+    judge_into,
+)
+from orderflow.errors import DomainError, MalformedFrameError
+from orderflow.instrument import Instrument, Market, Status
+from orderflow.timeframe import HOUR_MS
+from orderflow.trade import TradeBatch
 
-INTERVALS = {60_000: "1m", 3_600_000: "1h"}
-
-
-class RestTrade(msgspec.Struct, gc=False):
-    """A row of aggTrades."""
-
-    a: int
-    p: str
-    q: str
-    f: int
-    l: int  # noqa: E741 (the venue's name)
-    T: int
-    m: bool
+HALTED = frozenset({"BREAK", "HALT", "AUCTION_MATCH", "PENDING_TRADING", "CANCEL_ONLY"})
 
 
-class Filter(msgspec.Struct, gc=False):
-    """One of a symbol's filters; only tick and lot are of interest."""
+class Filter(msgspec.Struct):
+    """A trading rule of a symbol."""
 
-    filterType: str  # noqa: N815 (the venue's name)
-    tickSize: str = ""  # noqa: N815 (the venue's name)
-    stepSize: str = ""  # noqa: N815 (the venue's name)
+    filterType: str  # noqa: N815
+    tickSize: str = ""  # noqa: N815
+    stepSize: str = ""  # noqa: N815
 
 
-class Symbol(msgspec.Struct, gc=False):
-    """A row of exchangeInfo."""
+class Listing(msgspec.Struct):
+    """A symbol of exchangeInfo."""
 
     symbol: str
     status: str
-    baseAsset: str  # noqa: N815 (the venue's name)
-    quoteAsset: str  # noqa: N815 (the venue's name)
+    baseAsset: str  # noqa: N815
+    quoteAsset: str  # noqa: N815
     filters: list[Filter]
-    contractType: str = "PERPETUAL"  # noqa: N815 (the venue's name; absent on spot)
+    contractType: str = "PERPETUAL"  # noqa: N815
 
 
-class Info(msgspec.Struct, gc=False):
-    """exchangeInfo."""
+class ExchangeInfo(msgspec.Struct):
+    """The answer of exchangeInfo."""
 
-    symbols: list[Symbol]
-
-
-class Time(msgspec.Struct, gc=False):
-    """The server's time."""
-
-    serverTime: int  # noqa: N815 (the venue's name)
+    symbols: list[Listing]
 
 
-class Binance:
-    """Implements the venue contract for both Binance hosts."""
+class ServerTime(msgspec.Struct):
+    """The answer of /time."""
 
-    name = "binance"
-    instruments_per_connection = 100
-    hosts: Mapping[Market, Host] = {
-        Market.SPOT: Host("binance_spot_ws_url", "binance_spot_rest_url", 6_000),
-        Market.PERP: Host("binance_usdm_ws_url", "binance_usdm_rest_url", 2_400),
-    }
+    serverTime: int  # noqa: N815
 
-    def connect_path(self, market: Market, instruments: Sequence[Instrument]) -> str:
-        """Streams in the URL cost no message budget; futures need their route."""
-        names = [i.symbol.lower() for i in instruments]
-        streams = "/".join(f"{n}@aggTrade/{n}@kline_1m" for n in names)
-        route = "" if market is Market.SPOT else "/market"
-        return f"{route}/stream?streams={streams}"
 
-    def subscriptions(self, market: Market, instruments: Sequence[Instrument]) -> list[list[str]]:
-        """None: the URL says it all."""
+CandleRow = tuple[int, str, str, str, str, str, int, str, int, str, str, msgspec.Raw]
+decode_info = msgspec.json.Decoder(ExchangeInfo).decode
+decode_time = msgspec.json.Decoder(ServerTime).decode
+decode_candles = msgspec.json.Decoder(list[CandleRow]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class BinanceMarket:
+    """One Binance market."""
+
+    market: Market
+    ws_setting: str
+    rest_setting: str
+    route: str
+    api: str
+    weight_per_minute: int
+    info_weight: int
+    trades_weight: int
+    candles_weight: int
+    venue: str = "binance"
+    connections: int = 1
+    symbols_per_connection: int = 100
+    history: History = "by_id"
+    page_rows: int = 1_000
+
+    def socket_path(self, instruments: Sequence[Instrument]) -> str:
+        """Path that subscribes trades and candles of these instruments."""
+        names = [item.symbol.lower() for item in instruments]
+        streams = [f"{name}@aggTrade" for name in names] + [f"{name}@kline_1m" for name in names]
+        return f"{self.route}/stream?streams={'/'.join(streams)}"
+
+    def topics(self, instruments: Sequence[Instrument]) -> list[str]:
+        """None: the path subscribes."""
         return []
 
-    def subscribe_frame(self, topics: Sequence[str], number: str) -> str:
-        """SUBSCRIBE by message."""
-        request = {"method": "SUBSCRIBE", "params": list(topics), "id": number}
-        return msgspec.json.encode(request).decode()
+    def requests(self, topics: Sequence[str], serial: int) -> list[Request]:
+        """None: the path subscribes."""
+        return []
 
-    def ping_frame(self) -> str | None:
-        """The venue pings us."""
+    def ping(self) -> tuple[str, float] | None:
+        """None: Binance speaks WebSocket pings only."""
         return None
 
-    def codec(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> Codec:
-        """A decoder for one connection."""
-        return BinanceCodec(instruments, scales)
+    def codec(self, instruments: Sequence[Instrument]) -> Codec:
+        """A fresh reader."""
+        return BinanceCodec(instruments)
 
-    def _api(self, market: Market) -> str:
-        return "/api/v3/" if market is Market.SPOT else "/fapi/v1/"
+    def instruments_call(self, cursor: str = "") -> RestCall:
+        """exchangeInfo, in one page."""
+        return RestCall(f"{self.api}/exchangeInfo", (), self.info_weight)
 
-    def time_request(self, market: Market) -> Request:
-        """Weight 1."""
-        return Request(f"{self._api(market)}time")
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """Symbols with tick and lot from their filters; perpetuals only on USD-M."""
+        found = [self._instrument(listing) for listing in decoded(decode_info, body).symbols]
+        return InstrumentPage([item for item in found if item is not None], "")
+
+    def _instrument(self, listing: Listing) -> Instrument | None:
+        wanted = self.market is Market.SPOT or listing.contractType == "PERPETUAL"
+        names = (listing.symbol, listing.baseAsset, listing.quoteAsset)
+        if not wanted or not are_names(*names):
+            return None
+        steps = {rule.filterType: rule.tickSize or rule.stepSize for rule in listing.filters}
+        try:
+            tick, lot = (number_of(steps.get(kind, "")) for kind in ("PRICE_FILTER", "LOT_SIZE"))
+            return Instrument(
+                venue=self.venue,
+                market=self.market,
+                symbol=listing.symbol,
+                base=listing.baseAsset,
+                quote=listing.quoteAsset,
+                tick_size=tick.normalize(),
+                lot_size=lot.normalize(),
+                status=_status(listing.status),
+            )
+        except (DomainError, MalformedFrameError):
+            return None
+
+    def time_call(self) -> RestCall:
+        """Server time."""
+        return RestCall(f"{self.api}/time", (), 1)
 
     def parse_time(self, body: bytes) -> int:
-        """serverTime."""
-        time: Time = _decoded(body, Time)
-        return time.serverTime
+        """Exchange milliseconds."""
+        return decoded(decode_time, body).serverTime
 
-    def instruments_request(self, market: Market, cursor: str) -> Request:
-        """Everything in one answer."""
-        weight = 20 if market is Market.SPOT else 1
-        return Request(f"{self._api(market)}exchangeInfo", weight=weight)
+    def candles_call(
+        self, instrument: Instrument, interval: Literal["1m", "1h"], start_ms: int, end_ms: int
+    ) -> RestCall:
+        """Klines that start in [start_ms, end_ms]."""
+        values = query(
+            symbol=instrument.symbol,
+            interval=interval,
+            startTime=start_ms,
+            endTime=end_ms,
+            limit=1_000,
+        )
+        return RestCall(f"{self.api}/klines", values, self.candles_weight)
 
-    def parse_instruments(self, market: Market, body: bytes) -> Page:
-        """Trading pairs; ticks and lots from the filters, never from the precisions."""
-        found = []
-        for row in _decoded(body, Info).symbols:
-            tick = next((f.tickSize for f in row.filters if f.tickSize), "")
-            lot = next(
-                (f.stepSize for f in row.filters if f.filterType == "LOT_SIZE" and f.stepSize), ""
+    def parse_candles(self, body: bytes) -> list[Candle]:
+        """Klines with counts and the taker's share."""
+        return [_candle(row) for row in decoded(decode_candles, body)]
+
+    def trades_call(
+        self, instrument: Instrument, first_key: int | None, start_ms: int, end_ms: int
+    ) -> RestCall:
+        """Aggregates from an id on, or of less than an hour: never both in one question."""
+        if first_key is not None:
+            values = query(symbol=instrument.symbol, fromId=first_key, limit=self.page_rows)
+        else:
+            end_ms = min(end_ms, start_ms + HOUR_MS - 1)
+            values = query(
+                symbol=instrument.symbol, startTime=start_ms, endTime=end_ms, limit=self.page_rows
             )
-            if row.status != "TRADING" or row.contractType != "PERPETUAL" or not (tick and lot):
-                continue
-            found.append(
-                Instrument(
-                    venue=self.name,
-                    market=market,
-                    symbol=row.symbol,
-                    base=row.baseAsset,
-                    quote=row.quoteAsset,
-                    tick_size=Step(Decimal(tick)).size.normalize(),
-                    lot_size=Step(Decimal(lot)).size.normalize(),
-                )
-            )
-        return Page(found)
+        return RestCall(f"{self.api}/aggTrades", values, self.trades_weight)
 
-    def klines_request(
-        self, instrument: Instrument, interval_ms: int, start_ms: int, end_ms: int
-    ) -> Request:
-        """At most 1,000 candles."""
-        params = {
-            "symbol": instrument.symbol,
-            "interval": INTERVALS[interval_ms],
-            "startTime": str(start_ms),
-            "endTime": str(end_ms),
-            "limit": "1000",
-        }
-        return Request(f"{self._api(instrument.market)}klines", params, weight=5)
-
-    def parse_klines(self, instrument: Instrument, body: bytes) -> list[KlineClosed]:
-        """Rows of twelve columns."""
-        return [
-            KlineClosed(
-                instrument=instrument.name,
-                start_ms=int(row[0]),
-                open_ticks=instrument.price_ticks(str(row[1])),
-                high_ticks=instrument.price_ticks(str(row[2])),
-                low_ticks=instrument.price_ticks(str(row[3])),
-                close_ticks=instrument.price_ticks(str(row[4])),
-                volume_lots=instrument.qty_lots(str(row[5])),
-                quote_volume=Decimal(str(row[7])),
-                trades=int(row[8]),
-                taker_buy_lots=instrument.qty_lots(str(row[9])),
-                taker_buy_quote=Decimal(str(row[10])),
-            )
-            for row in _decoded(body, list[list[str | int]])
-        ]
-
-    def trades_by_key_request(self, instrument: Instrument, first_key: int) -> Request | None:
-        """1,000 aggregates from an id on."""
-        return self._aggregates(instrument, {"fromId": str(first_key)})
-
-    def trades_by_time_request(
-        self, instrument: Instrument, start_ms: int, end_ms: int
-    ) -> Request | None:
-        """1,000 aggregates from a time on."""
-        return self._aggregates(instrument, {"startTime": str(start_ms), "endTime": str(end_ms)})
-
-    def recent_trades_request(self, instrument: Instrument) -> Request:
-        """The newest 1,000 aggregates."""
-        return self._aggregates(instrument, {})
-
-    def _aggregates(self, instrument: Instrument, params: dict[str, str]) -> Request:
-        weight = 4 if instrument.market is Market.SPOT else 20
-        path = f"{self._api(instrument.market)}aggTrades"
-        return Request(path, {"symbol": instrument.symbol, "limit": "1000", **params}, weight)
-
-    def parse_trades(self, instrument: Instrument, body: bytes) -> TradeBatch:
-        """Ascending by id."""
-        batch = TradeBatch(instrument.name, [], [], [], [], [], source="rest")
-        for row in sorted(_decoded(body, list[RestTrade]), key=lambda row: row.a):
-            steps = exact_steps(instrument, row.p, row.q)
-            if isinstance(steps, str):
-                batch.rejected.append((row.a, steps))
-                continue
-            batch.key.append(row.a)
-            batch.event_ms.append(row.T)
-            batch.price_ticks.append(steps[0])
-            batch.qty_lots.append(steps[1])
-            batch.side.append(0 if row.m else 1)
-            batch.n_trades.append(row.l - row.f + 1)
-            batch.first_trade_id.append(row.f)
-            batch.last_trade_id.append(row.l)
+    def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
+        """A page of aggregates, oldest first."""
+        rows = sorted(decoded(decode_page, body), key=lambda row: row.a)
+        batch = aggregate_batch(rows, instrument, scale, "rest") if rows else None
+        if batch is None:
+            batch = empty_batch(instrument, scale, "rest")
+            for row in sorted(decoded(decode_page_text, body), key=lambda row: row.a):
+                judge_into(batch, row, instrument)
         return batch
 
 
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        raise MalformedFrameError(f"unexpected answer: {error}") from error
+def _status(text: str) -> Status:
+    if text == "TRADING":
+        return "trading"
+    return "halted" if text in HALTED else "delisted"
+
+
+def _candle(row: CandleRow) -> Candle:
+    start_ms, opened, high, low, close, volume, _, quote, count, buy, buy_quote, _ = row
+    return Candle(
+        start_ms=start_ms,
+        open=number_of(opened),
+        high=number_of(high),
+        low=number_of(low),
+        close=number_of(close),
+        volume=number_of(volume),
+        quote_volume=number_of(quote),
+        trades=count,
+        taker_buy=number_of(buy),
+        taker_buy_quote=number_of(buy_quote),
+    )
+
+
+BINANCE: Venue = {
+    Market.SPOT: BinanceMarket(
+        market=Market.SPOT,
+        ws_setting="binance_spot_ws_url",
+        rest_setting="binance_spot_rest_url",
+        route="",
+        api="/api/v3",
+        weight_per_minute=6_000,
+        info_weight=20,
+        trades_weight=4,
+        candles_weight=2,
+    ),
+    Market.PERP: BinanceMarket(
+        market=Market.PERP,
+        ws_setting="binance_usdm_ws_url",
+        rest_setting="binance_usdm_rest_url",
+        route="/market",
+        api="/fapi/v1",
+        weight_per_minute=2_400,
+        info_weight=1,
+        trades_weight=20,
+        candles_weight=5,
+    ),
+}

@@ -1,243 +1,213 @@
-"""Frames of Binance's combined streams: aggTrade, trade and kline."""
+"""Binance frames -> events, for spot and USD-M alike. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
-from collectors.venue import EXACT_DIGITS, FUTURE_MS, Columns, Decoded, exact_steps
-from orderflow.errors import OffGridError
+from collectors.reading import empty_batch, number_of
+from collectors.venue import (
+    FUTURE_TOLERANCE_MS,
+    Acked,
+    Candle,
+    CodecCounts,
+    Decoded,
+    Notice,
+    Refused,
+    Shutdown,
+)
+from collectors.venues.binance_rows import (
+    MARKET_FILLS,
+    Aggregate,
+    Control,
+    Event,
+    EventText,
+    Kline,
+    KlineBody,
+    RawTrade,
+    aggregate_batch,
+    decode_combined,
+    decode_combined_text,
+    decode_control,
+    decode_single,
+    decode_single_text,
+    judge_into,
+)
+from orderflow.errors import MalformedFrameError, OffGridError
 from orderflow.instrument import Instrument
-from orderflow.trade import KlineClosed
-
-COUNTED_KINDS = frozenset({"", "MARKET", "RPI"})
-"""Values of X that are trades; ADL, INSURANCE_FUND and NA are not (futures `trade` only)."""
-
-
-class AggTrade(msgspec.Struct, tag_field="e", tag="aggTrade", gc=False):
-    """An aggregate: fills of one taker order at one price. m: the buyer was the maker."""
-
-    E: int
-    s: str
-    a: int
-    p: float
-    q: float
-    f: int
-    l: int  # noqa: E741 (the venue's name)
-    T: int
-    m: bool
-
-
-class Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
-    """A single trade; X only on futures."""
-
-    E: int
-    s: str
-    t: int
-    p: float
-    q: float
-    T: int
-    m: bool
-    X: str = ""
-
-
-class Candle(msgspec.Struct, gc=False):
-    """The k of a kline frame."""
-
-    t: int
-    f: int
-    L: int
-    o: str
-    c: str
-    h: str
-    l: str  # noqa: E741 (the venue's name)
-    v: str
-    n: int
-    x: bool
-    q: str
-    V: str
-    Q: str
-
-
-class Kline(msgspec.Struct, tag_field="e", tag="kline", gc=False):
-    """A candle, open or closed."""
-
-    E: int
-    s: str
-    k: Candle
-
-
-class Shutdown(msgspec.Struct, tag_field="e", tag="serverShutdown", gc=False):
-    """The venue is about to close this connection."""
-
-    E: int = 0
-
-
-class Frame(msgspec.Struct, gc=False):
-    """The combined-stream envelope."""
-
-    data: AggTrade | Trade | Kline | Shutdown
-
-
-class ExactTrade(msgspec.Struct, gc=False):
-    """Price and quantity as written, for numbers a double can't decide."""
-
-    p: str
-    q: str
-
-
-class ExactFrame(msgspec.Struct, gc=False):
-    """The envelope of an exact reading."""
-
-    data: ExactTrade
-
-
-class Reply(msgspec.Struct, gc=False):
-    """The answer to a request of ours."""
-
-    id: str | int | None = None
-    result: Any = None
-
-
-FRAME = msgspec.json.Decoder(Frame, strict=False)
-EXACT = msgspec.json.Decoder(ExactFrame)
-REPLY = msgspec.json.Decoder(Reply)
+from orderflow.trade import KlineClosed, TradeBatch
 
 
 class BinanceCodec:
-    """Reads combined-stream frames of one connection."""
+    """Reader of one Binance connection."""
 
-    def __init__(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> None:
-        self.columns = {i.symbol: Columns(i, scales.get(i.name, 0)) for i in instruments}
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self.counts = CodecCounts(rejected={})
+        self.seen_ms = 0
+        self._defined = {item.symbol: (item, 0) for item in instruments}
+        self._kinds: dict[str, type] = {}
 
-    def decode(  # noqa: C901, PLR0912, PLR0915 (one loop without calls: it runs once per trade)
-        self, frames: Sequence[bytes | str], received_ns: int
-    ) -> Decoded:
-        """One batch per instrument, whatever the number of frames."""
-        result = Decoded()
-        touched: list[Columns] = []
-        newest_ms = 0
-        read = FRAME.decode
-        columns_of = self.columns
-        for raw in frames:
+    def redefine(self, instrument: Instrument, scale: int) -> None:
+        """Count this instrument in new steps from now on."""
+        self._defined[instrument.symbol] = (instrument, scale)
+
+    def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
+        """Read frames in order; one TradeBatch per instrument, then closed candles."""
+        aggregates: defaultdict[str, list[Aggregate[float]]] = defaultdict(list)
+        closed: list[KlineClosed] = []
+        notices: list[Notice] = []
+        exact: set[str] = set()
+        read = decode_combined
+        self.counts.frames += len(frames)
+        for frame in frames:
             try:
-                data: Any = read(raw).data
-            except msgspec.DecodeError:
-                self._other(raw, result)
-                continue
-            kind = type(data)
-            if kind is AggTrade:
-                key = data.a
-            elif kind is Trade:
-                key = data.t
-            else:
-                self._event(data, result)
-                continue
-            columns = columns_of.get(data.s)
-            if columns is None:
-                result.rejected["unknown_symbol"] += 1
-                continue
-            if newest_ms < data.E:
-                newest_ms = data.E
-            batch = columns.batch
+                data: Event | None = read(frame).data
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                data = self._other(frame, notices)
+            if type(data) is Aggregate:
+                aggregates[data.s].append(data)
+            elif isinstance(data, Kline):
+                self._kline(data, closed)
+            elif isinstance(data, RawTrade):
+                exact.add(data.s)
+            elif data is not None:
+                notices.append(Shutdown())
+        events = self._batches(aggregates, exact, received_ns)
+        if exact:
+            events += self._exactly(frames, exact, received_ns)
+        for batch in events:
+            self.counts.trades += len(batch.key)
+        return Decoded([*events, *closed], notices)
+
+    def _batches(
+        self,
+        aggregates: dict[str, list[Aggregate[float]]],
+        exact: set[str],
+        received_ns: int,
+    ) -> list[TradeBatch]:
+        """A batch per symbol; symbols that need a verdict per trade are added to `exact`."""
+        batches = []
+        for symbol, rows in aggregates.items():
+            batch = None if symbol in exact else self._quick(symbol, rows, received_ns)
             if batch is None:
-                batch = columns.fresh(received_ns)
-                touched.append(columns)
-            price, quantity = data.p, data.q
-            ticks = round(price * columns.tick_factor)
-            lots = round(quantity * columns.lot_factor)
-            if (
-                ticks <= 0
-                or lots <= 0
-                or ticks >= EXACT_DIGITS
-                or lots >= EXACT_DIGITS
-                or ticks / columns.tick_factor != price
-                or lots / columns.lot_factor != quantity
-                or data.T > data.E + FUTURE_MS
-                or (kind is Trade and data.X not in COUNTED_KINDS)
-                or columns.tick_units != 1
-                or columns.lot_units != 1
-            ):
-                exact = self._exact(raw, data, columns)
-                if isinstance(exact, str):
-                    batch.rejected.append((key, exact))
-                    result.rejected[exact] += 1
-                    continue
-                ticks, lots = exact
-            batch.key.append(key)
-            batch.event_ms.append(data.T)
-            batch.price_ticks.append(ticks)
-            batch.qty_lots.append(lots)
-            batch.side.append(0 if data.m else 1)
-            if kind is AggTrade:
-                batch.n_trades.append(data.l - data.f + 1)
-                batch.first_trade_id.append(data.f)
-                batch.last_trade_id.append(data.l)
+                exact.add(symbol)
             else:
-                batch.n_trades.append(1)
-                batch.first_trade_id.append(key)
-                batch.last_trade_id.append(key)
-        for columns in touched:
-            if columns.batch is not None:
-                result.batches.append(columns.batch)
-                columns.batch = None
-        result.newest_ms = max(result.newest_ms, newest_ms)
-        return result
+                batches.append(batch)
+        return batches
 
-    def _exact(
-        self, raw: bytes | str, data: AggTrade | Trade, columns: Columns
-    ) -> tuple[int, int] | str:
-        """Whole (ticks, lots) from the digits as written, or why the trade must not count."""
-        if isinstance(data, Trade) and data.X not in COUNTED_KINDS:
-            return "not_market"
-        if data.T > data.E + FUTURE_MS:
-            return "from_future"
-        try:
-            texts = EXACT.decode(raw).data
-        except msgspec.DecodeError:
-            return "not_text"
-        return exact_steps(columns.instrument, texts.p, texts.q)
+    def _quick(
+        self, symbol: str, rows: list[Aggregate[float]], received_ns: int
+    ) -> TradeBatch | None:
+        """The whole column at once; None sends the rows to the exact way."""
+        found = self._defined.get(symbol)
+        if found is None or self._kinds.setdefault(symbol, Aggregate) is not Aggregate:
+            return None
+        batch = aggregate_batch(rows, *found, "live", received_ns)
+        if batch is not None:
+            self.seen_ms = max(self.seen_ms, rows[-1].E)
+        return batch
 
-    def _event(self, data: Kline | Shutdown, result: Decoded) -> None:
-        if isinstance(data, Shutdown):
-            result.shutdown = True
+    def _exactly(
+        self, frames: Sequence[bytes], symbols: set[str], received_ns: int
+    ) -> list[TradeBatch]:
+        """Trades of these symbols one by one from their text, each with its own verdict."""
+        batches: dict[str, TradeBatch] = {}
+        for frame in frames:
+            row = _trade_text(frame)
+            if row is None or row.s not in symbols:
+                continue
+            found = self._defined.get(row.s)
+            kind = self._kinds.setdefault(row.s, type(row))
+            if found is None or kind is not type(row):
+                self.counts.reject("unknown_symbol" if found is None else "mixed_ids")
+                continue
+            instrument, scale = found
+            if row.s not in batches:
+                batches[row.s] = empty_batch(instrument, scale, "live", received_ns)
+            self._judge(batches[row.s], row, instrument)
+        return list(batches.values())
+
+    def _judge(
+        self, batch: TradeBatch, row: Aggregate[str] | RawTrade[str], instrument: Instrument
+    ) -> None:
+        reason = ""
+        if isinstance(row, RawTrade) and row.X not in MARKET_FILLS:
+            reason = "not_market"
+        elif row.T > row.E + FUTURE_TOLERANCE_MS:
+            reason = "from_future"
+        before = len(batch.rejected)
+        judge_into(batch, row, instrument, reason)
+        for _, why in batch.rejected[before:]:
+            self.counts.reject(why)
+        self.seen_ms = max(self.seen_ms, row.E)
+
+    def _kline(self, event: Kline, closed: list[KlineClosed]) -> None:
+        """Keep a closed one-minute candle; any candle tells the time."""
+        found = self._defined.get(event.s)
+        if found is None:
+            self.counts.ignored += 1
             return
-        result.newest_ms = max(result.newest_ms, data.E)
-        columns = self.columns.get(data.s)
-        if columns is None or not data.k.x:
+        self.seen_ms = max(self.seen_ms, event.E)
+        if not event.k.x or event.k.i != "1m":
             return
         try:
-            result.klines.append(_closed(columns.instrument, data.k))
-        except OffGridError:
-            result.rejected["kline_off_grid"] += 1
+            closed.append(_candle(event.k).counted(found[0]))
+        except (MalformedFrameError, OffGridError):
+            self.counts.malformed += 1
 
-    def _other(self, raw: bytes | str, result: Decoded) -> None:
-        """Replies to requests are expected; anything else did not follow the documentation."""
+    def _other(self, frame: bytes, notices: list[Notice]) -> Event | None:
+        """A frame without the combined envelope: an event, an answer, or not readable."""
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return decode_single(frame)
         try:
-            reply = REPLY.decode(raw)
-        except msgspec.DecodeError:
-            result.malformed += 1
-            return
-        if reply.id is None and reply.result is None:
-            result.malformed += 1
+            control = decode_control(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.counts.malformed += 1
+            return None
+        request_id = "" if control.id is None else str(control.id)
+        if control.error is not msgspec.UNSET:
+            notices.append(Refused(request_id))
+        elif control.result is not msgspec.UNSET:
+            notices.append(Acked(request_id))
+        elif _is_ours(control):
+            self.counts.malformed += 1
+        else:
+            self.counts.ignored += 1
+        return None
 
 
-def _closed(instrument: Instrument, k: Candle) -> KlineClosed:
-    return KlineClosed(
-        instrument=instrument.name,
+def _is_ours(control: Control) -> bool:
+    """True for an event of a kind we read, which then has a wrong shape."""
+    kind = control.e or control.stream.partition("@")[2].partition("_")[0]
+    return kind in {"", "aggTrade", "trade", "kline", "serverShutdown"}
+
+
+def _trade_text(frame: bytes) -> Aggregate[str] | RawTrade[str] | None:
+    """The trade in a frame with its numbers as text, if it holds one."""
+    data: EventText | None = None
+    try:
+        data = decode_combined_text(frame).data
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            data = decode_single_text(frame)
+    return data if isinstance(data, Aggregate | RawTrade) else None
+
+
+def _candle(k: KlineBody) -> Candle:
+    return Candle(
         start_ms=k.t,
-        open_ticks=instrument.price_ticks(k.o),
-        high_ticks=instrument.price_ticks(k.h),
-        low_ticks=instrument.price_ticks(k.l),
-        close_ticks=instrument.price_ticks(k.c),
-        volume_lots=instrument.qty_lots(k.v),
-        quote_volume=Decimal(k.q),
+        open=number_of(k.o),
+        high=number_of(k.h),
+        low=number_of(k.l),
+        close=number_of(k.c),
+        volume=number_of(k.v),
+        quote_volume=number_of(k.q),
         trades=k.n,
-        taker_buy_lots=instrument.qty_lots(k.V),
-        taker_buy_quote=Decimal(k.Q),
-        first_trade_id=k.f if k.f >= 0 else None,
-        last_trade_id=k.L if k.L >= 0 else None,
+        taker_buy=number_of(k.V),
+        taker_buy_quote=number_of(k.Q),
+        first_trade_id=k.f if k.n else None,
+        last_trade_id=k.L if k.n else None,
     )

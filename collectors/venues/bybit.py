@@ -1,236 +1,262 @@
-"""Bybit v5 spot and linear (docs: bybit-exchange/docs v5, websocket/public and market)."""
+"""Bybit v5: spot and linear perpetuals, one class with two sets of parameters. Pure.
+
+REST has only the newest page of trades and candles do not split by taker: two connections side by
+side are what really protects against loss.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from collectors.venue import Codec, Host, Page, Request, exact_steps
-from collectors.venues.bybit_codec import BybitCodec, kline_of
-from orderflow.errors import MalformedFrameError, VenueRefusedError
-from orderflow.instrument import Instrument, Market
-from orderflow.trade import KlineClosed, TradeBatch
+from collectors.reading import are_names, decoded, empty_batch, number_of, query
+from collectors.venue import Candle, Codec, History, InstrumentPage, Request, RestCall, Venue
+from collectors.venues.bybit_codec import BybitCodec
+from collectors.venues.bybit_rows import CANDLES, TRADES, N, RestFill, fill_batch, judge_into
+from orderflow.errors import DomainError, MalformedFrameError, VenueRefusedError
+from orderflow.instrument import Instrument, Market, Status
+from orderflow.instrument import Sequence as IdSequence
+from orderflow.trade import TradeBatch
 
-CATEGORY = {Market.SPOT: "spot", Market.PERP: "linear"}
-INTERVALS = {60_000: "1", 3_600_000: "60"}
-TOPICS_PER_REQUEST = {Market.SPOT: 10, Market.PERP: 50}
-RECENT = {Market.SPOT: 60, Market.PERP: 1_000}
-TOO_MANY = 10_006
-
-
-class Answer(msgspec.Struct, gc=False):
-    """The envelope of every REST answer."""
-
-    retCode: int  # noqa: N815 (the venue's name)
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-    time: int = 0
-
-
-class PriceFilter(msgspec.Struct, gc=False):
-    """Tick of an instrument."""
-
-    tickSize: str  # noqa: N815 (the venue's name)
+R = TypeVar("R")
+TOO_MANY = 10006
+PAUSE_S = 5.0
+"""Bybit counts requests per five seconds."""
+STATUSES: dict[str, Status] = {
+    "Trading": "trading",
+    "Delivering": "delisted",
+    "Closed": "delisted",
+}
 
 
-class SizeFilter(msgspec.Struct, gc=False):
-    """Lot of an instrument: qtyStep on linear, basePrecision on spot."""
+class PriceFilter(msgspec.Struct):
+    """Price rules."""
 
-    qtyStep: str = ""  # noqa: N815 (the venue's name)
-    basePrecision: str = ""  # noqa: N815 (the venue's name)
+    tickSize: str  # noqa: N815
 
 
-class Listed(msgspec.Struct, gc=False):
-    """A row of instruments-info."""
+class LotFilter(msgspec.Struct):
+    """Quantity rules; linear has qtyStep, spot basePrecision."""
+
+    qtyStep: str = ""  # noqa: N815
+    basePrecision: str = ""  # noqa: N815
+
+
+class Listing(msgspec.Struct):
+    """A symbol of instruments-info."""
 
     symbol: str
     status: str
-    baseCoin: str  # noqa: N815 (the venue's name)
-    quoteCoin: str  # noqa: N815 (the venue's name)
-    priceFilter: PriceFilter  # noqa: N815 (the venue's name)
-    lotSizeFilter: SizeFilter  # noqa: N815 (the venue's name)
-    contractType: str = "LinearPerpetual"  # noqa: N815 (the venue's name; absent on spot)
+    baseCoin: str  # noqa: N815
+    quoteCoin: str  # noqa: N815
+    priceFilter: PriceFilter  # noqa: N815
+    lotSizeFilter: LotFilter  # noqa: N815
+    contractType: str = "LinearPerpetual"  # noqa: N815
 
 
-class Instruments(msgspec.Struct, gc=False):
-    """instruments-info."""
+class Page(msgspec.Struct, Generic[R], rename={"rows": "list"}):
+    """A list answer."""
 
-    rows: list[Listed] = msgspec.field(name="list")
-    nextPageCursor: str = ""  # noqa: N815 (the venue's name)
-
-
-class RecentTrade(msgspec.Struct, gc=False):
-    """A row of recent-trade."""
-
-    execId: str  # noqa: N815 (the venue's name)
-    price: str
-    size: str
-    side: str
-    time: str
-    isBlockTrade: bool = False  # noqa: N815 (the venue's name)
-    seq: str = "0"
+    rows: list[R]
+    nextPageCursor: str = ""  # noqa: N815
 
 
-class Recent(msgspec.Struct, gc=False):
-    """recent-trade."""
+class Time(msgspec.Struct):
+    """The venue's time in nanoseconds."""
 
-    rows: list[RecentTrade] = msgspec.field(name="list")
-
-
-class Rows(msgspec.Struct, gc=False):
-    """kline."""
-
-    rows: list[list[str]] = msgspec.field(name="list")
+    timeNano: str  # noqa: N815
 
 
-class Bybit:
-    """Implements the venue contract; one host serves both markets."""
+class Answer(msgspec.Struct):
+    """The envelope of every answer: an error comes with HTTP 200."""
 
-    name = "bybit"
-    instruments_per_connection = 100
-    hosts: Mapping[Market, Host] = {
-        market: Host("bybit_ws_url", "bybit_rest_url", 7_200) for market in CATEGORY
-    }
+    retCode: int  # noqa: N815
+    result: msgspec.Raw = msgspec.Raw(b"{}")
 
-    def connect_path(self, market: Market, instruments: Sequence[Instrument]) -> str:
-        """The category is the path."""
-        return f"/v5/public/{CATEGORY[market]}"
 
-    def subscriptions(self, market: Market, instruments: Sequence[Instrument]) -> list[list[str]]:
-        """Trades first, then candles, in batches the venue accepts."""
-        topics = [
-            *(f"publicTrade.{i.symbol}" for i in instruments),
-            *(f"kline.1.{i.symbol}" for i in instruments),
+CandleRow = tuple[str, str, str, str, str, str, str]
+decode_answer = msgspec.json.Decoder(Answer).decode
+decode_listings = msgspec.json.Decoder(Page[Listing]).decode
+decode_time = msgspec.json.Decoder(Time).decode
+decode_candles = msgspec.json.Decoder(Page[CandleRow]).decode
+decode_fills = msgspec.json.Decoder(Page[RestFill[float]], strict=False).decode
+decode_fills_text = msgspec.json.Decoder(Page[RestFill[str]], strict=False).decode
+
+
+@dataclass(frozen=True, slots=True)
+class BybitMarket:
+    """One Bybit market."""
+
+    market: Market
+    category: str
+    sequence: IdSequence
+    args_per_request: int
+    page_rows: int
+    venue: str = "bybit"
+    ws_setting: str = "bybit_ws_url"
+    rest_setting: str = "bybit_rest_url"
+    connections: int = 2
+    symbols_per_connection: int = 100
+    weight_per_minute: int = 7_200
+    history: History = "newest"
+
+    def socket_path(self, instruments: Sequence[Instrument]) -> str:
+        """The public socket of the category."""
+        return f"/v5/public/{self.category}"
+
+    def topics(self, instruments: Sequence[Instrument]) -> list[str]:
+        """Trades and candles of these instruments."""
+        return [TRADES + item.symbol for item in instruments] + [
+            CANDLES + item.symbol for item in instruments
         ]
-        size = TOPICS_PER_REQUEST[market]
-        return [topics[k : k + size] for k in range(0, len(topics), size)]
 
-    def subscribe_frame(self, topics: Sequence[str], number: str) -> str:
-        """One request with its own id."""
-        request = {"op": "subscribe", "req_id": number, "args": list(topics)}
-        return msgspec.json.encode(request).decode()
+    def requests(self, topics: Sequence[str], serial: int) -> list[Request]:
+        """Subscriptions of at most `args_per_request` topics."""
+        size = self.args_per_request
+        found = []
+        for number, start in enumerate(range(0, len(topics), size), serial):
+            part = tuple(topics[start : start + size])
+            frame = json.dumps({"op": "subscribe", "req_id": str(number), "args": part})
+            found.append(Request(str(number), part, frame))
+        return found
 
-    def ping_frame(self) -> str | None:
-        """Sent every 20 s; the venue cuts a connection that is silent for ten minutes."""
-        return '{"op":"ping"}'
+    def ping(self) -> tuple[str, float] | None:
+        """Bybit's ping and its interval in seconds."""
+        return '{"op":"ping"}', 20.0
 
-    def codec(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> Codec:
-        """A decoder for one connection."""
-        return BybitCodec(instruments, scales)
+    def codec(self, instruments: Sequence[Instrument]) -> Codec:
+        """A fresh reader."""
+        return BybitCodec(instruments)
 
-    def time_request(self, market: Market) -> Request:
-        """Nanoseconds."""
-        return Request("/v5/market/time")
+    def instruments_call(self, cursor: str = "") -> RestCall:
+        """instruments-info in pages of 1000."""
+        values = query(category=self.category, limit=1_000)
+        if cursor:
+            values += query(cursor=cursor)
+        return RestCall("/v5/market/instruments-info", values, 1)
+
+    def parse_instruments(self, body: bytes) -> InstrumentPage:
+        """Symbols with their tick and lot; perpetuals only on linear."""
+        page = decoded(decode_listings, _result(body))
+        found = [self._instrument(listing) for listing in page.rows]
+        return InstrumentPage([item for item in found if item is not None], page.nextPageCursor)
+
+    def _instrument(self, listing: Listing) -> Instrument | None:
+        lot = listing.lotSizeFilter
+        names = (listing.symbol, listing.baseCoin, listing.quoteCoin)
+        if listing.contractType != "LinearPerpetual" or not are_names(*names):
+            return None
+        try:
+            return Instrument(
+                venue=self.venue,
+                market=self.market,
+                symbol=listing.symbol,
+                base=listing.baseCoin,
+                quote=listing.quoteCoin,
+                tick_size=number_of(listing.priceFilter.tickSize).normalize(),
+                lot_size=number_of(lot.qtyStep or lot.basePrecision).normalize(),
+                sequence=self.sequence,
+                status=STATUSES.get(listing.status, "halted"),
+            )
+        except (DomainError, MalformedFrameError):
+            return None
+
+    def time_call(self) -> RestCall:
+        """Server time."""
+        return RestCall("/v5/market/time", (), 1)
 
     def parse_time(self, body: bytes) -> int:
-        """The envelope's own time."""
-        return self._answer(body).time
+        """Exchange milliseconds."""
+        text = decoded(decode_time, _result(body)).timeNano
+        if not (text.isascii() and text.isdecimal() and len(text) == 19):
+            raise MalformedFrameError("timeNano does not have the documented shape")
+        return int(text) // 1_000_000
 
-    def instruments_request(self, market: Market, cursor: str) -> Request:
-        """Pages of 1,000; spot comes in one."""
-        params = {"category": CATEGORY[market], "limit": "1000"}
-        return Request(
-            "/v5/market/instruments-info", params | ({"cursor": cursor} if cursor else {})
+    def candles_call(
+        self, instrument: Instrument, interval: Literal["1m", "1h"], start_ms: int, end_ms: int
+    ) -> RestCall:
+        """Klines that start in [start_ms, end_ms]."""
+        values = query(
+            category=self.category,
+            symbol=instrument.symbol,
+            interval={"1m": "1", "1h": "60"}[interval],
+            start=start_ms,
+            end=end_ms,
+            limit=1_000,
         )
+        return RestCall("/v5/market/kline", values, 1)
 
-    def parse_instruments(self, market: Market, body: bytes) -> Page:
-        """Trading pairs, perpetual ones on linear."""
-        page: Instruments = self._result(body, Instruments)
-        found = []
-        for row in page.rows:
-            lot = row.lotSizeFilter.qtyStep or row.lotSizeFilter.basePrecision
-            if row.status != "Trading" or row.contractType != "LinearPerpetual" or not lot:
-                continue
-            found.append(
-                Instrument(
-                    venue=self.name,
-                    market=market,
-                    symbol=row.symbol,
-                    base=row.baseCoin,
-                    quote=row.quoteCoin,
-                    tick_size=Decimal(row.priceFilter.tickSize).normalize(),
-                    lot_size=Decimal(lot).normalize(),
-                    sequence="consecutive" if market is Market.SPOT else "unordered",
-                )
-            )
-        return Page(found, page.nextPageCursor)
+    def parse_candles(self, body: bytes) -> list[Candle]:
+        """Klines, oldest first (the answer has the newest first)."""
+        rows = decoded(decode_candles, _result(body)).rows
+        return sorted(_candle(row) for row in rows)
 
-    def klines_request(
-        self, instrument: Instrument, interval_ms: int, start_ms: int, end_ms: int
-    ) -> Request:
-        """At most 1,000 candles."""
-        params = {
-            "category": CATEGORY[instrument.market],
-            "symbol": instrument.symbol,
-            "interval": INTERVALS[interval_ms],
-            "start": str(start_ms),
-            "end": str(end_ms),
-            "limit": "1000",
-        }
-        return Request("/v5/market/kline", params)
+    def trades_call(
+        self, instrument: Instrument, first_key: int | None, start_ms: int, end_ms: int
+    ) -> RestCall:
+        """The newest page: Bybit has no other."""
+        values = query(category=self.category, symbol=instrument.symbol, limit=self.page_rows)
+        return RestCall("/v5/market/recent-trade", values, 1)
 
-    def parse_klines(self, instrument: Instrument, body: bytes) -> list[KlineClosed]:
-        """The venue lists the newest first."""
-        rows: Rows = self._result(body, Rows)
-        return [kline_of(instrument, row) for row in reversed(rows.rows)]
-
-    def trades_by_key_request(self, instrument: Instrument, first_key: int) -> Request | None:
-        """Bybit can't."""
-        return None
-
-    def trades_by_time_request(
-        self, instrument: Instrument, start_ms: int, end_ms: int
-    ) -> Request | None:
-        """Bybit can't."""
-        return None
-
-    def recent_trades_request(self, instrument: Instrument) -> Request:
-        """The newest 60 (spot) or 1,000 (linear)."""
-        params = {
-            "category": CATEGORY[instrument.market],
-            "symbol": instrument.symbol,
-            "limit": str(RECENT[instrument.market]),
-        }
-        return Request("/v5/market/recent-trade", params)
-
-    def parse_trades(self, instrument: Instrument, body: bytes) -> TradeBatch:
-        """The venue lists the newest first."""
-        recent: Recent = self._result(body, Recent)
-        unordered = instrument.sequence == "unordered"
-        batch = TradeBatch(instrument.name, [], [], [], [], [], source="rest")
-        for row in reversed(recent.rows):
-            key = int(row.execId.replace("-", ""), 16) if unordered else int(row.execId)
-            steps = exact_steps(instrument, row.price, row.size)
-            if row.isBlockTrade or isinstance(steps, str):
-                batch.rejected.append((key, steps if isinstance(steps, str) else "block_trade"))
-                continue
-            batch.key.append(key)
-            batch.event_ms.append(int(row.time))
-            batch.price_ticks.append(steps[0])
-            batch.qty_lots.append(steps[1])
-            batch.side.append(1 if row.side == "Buy" else 0)
-            batch.seq.append(int(row.seq or 0))
-            if not unordered:
-                batch.first_trade_id.append(key)
-                batch.last_trade_id.append(key)
+    def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
+        """The newest page, oldest first."""
+        result = _result(body)
+        rows = decoded(decode_fills, result).rows
+        batch = fill_batch(_ascending(rows), instrument, scale, "rest") if rows else None
+        if batch is None:
+            batch = empty_batch(instrument, scale, "rest")
+            for row in _ascending(decoded(decode_fills_text, result).rows):
+                if not judge_into(batch, row, instrument):
+                    raise MalformedFrameError("an execId does not have the documented shape")
         return batch
 
-    def _answer(self, body: bytes) -> Answer:
-        try:
-            answer = msgspec.json.decode(body, type=Answer)
-        except msgspec.DecodeError as error:
-            raise MalformedFrameError(f"unexpected answer: {error}") from error
-        if answer.retCode == TOO_MANY:
-            raise VenueRefusedError("too many requests", retry_after_s=5.0)
-        if answer.retCode != 0:
-            raise VenueRefusedError(f"retCode {answer.retCode}")
-        return answer
 
-    def _result(self, body: bytes, kind: Any) -> Any:
-        answer = self._answer(body)
-        try:
-            return msgspec.json.decode(answer.result, type=kind)
-        except msgspec.DecodeError as error:
-            raise MalformedFrameError(f"unexpected answer: {error}") from error
+def _ascending(rows: list[RestFill[N]]) -> list[RestFill[N]]:
+    """Oldest first; rows of one millisecond keep the venue's order, which is newest first."""
+    oldest_first = list(reversed(rows))
+    return sorted(oldest_first, key=lambda row: (row.T, row.seq))
+
+
+def _result(body: bytes) -> bytes:
+    """The result of an answer; VenueRefusedError when it says no."""
+    answer = decoded(decode_answer, body)
+    if answer.retCode == TOO_MANY:
+        raise VenueRefusedError("too many requests", retry_after_s=PAUSE_S)
+    if answer.retCode != 0:
+        raise VenueRefusedError(f"refused with code {answer.retCode}")
+    return bytes(answer.result)
+
+
+def _candle(row: CandleRow) -> Candle:
+    start_ms, opened, high, low, close, volume, turnover = row
+    return Candle(
+        start_ms=int(number_of(start_ms)),
+        open=number_of(opened),
+        high=number_of(high),
+        low=number_of(low),
+        close=number_of(close),
+        volume=number_of(volume),
+        quote_volume=number_of(turnover),
+    )
+
+
+BYBIT: Venue = {
+    Market.SPOT: BybitMarket(
+        market=Market.SPOT,
+        category="spot",
+        sequence="consecutive",
+        args_per_request=10,
+        page_rows=60,
+    ),
+    Market.PERP: BybitMarket(
+        market=Market.PERP,
+        category="linear",
+        sequence="unordered",
+        args_per_request=50,
+        page_rows=1_000,
+    ),
+}

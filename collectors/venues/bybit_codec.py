@@ -1,227 +1,234 @@
-"""Frames of Bybit's public streams: publicTrade and kline."""
+"""Bybit v5 frames -> events, for spot and linear alike. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+import re
+from collections import defaultdict
+from collections.abc import Sequence
 
 import msgspec
 
-from collectors.venue import EXACT_DIGITS, FUTURE_MS, Ack, Columns, Decoded, exact_steps
-from orderflow.errors import OffGridError
+from collectors.reading import empty_batch, number_of
+from collectors.venue import (
+    FUTURE_TOLERANCE_MS,
+    Acked,
+    Candle,
+    CodecCounts,
+    Decoded,
+    Lost,
+    Notice,
+    Pong,
+    Refused,
+)
+from collectors.venues.bybit_rows import (
+    CANDLES,
+    TRADES,
+    CandleBody,
+    CandleFrame,
+    Control,
+    TradeFrame,
+    decode_candle,
+    decode_control,
+    decode_trades,
+    decode_trades_text,
+    fill_batch,
+    judge_into,
+)
+from orderflow.errors import MalformedFrameError, OffGridError
 from orderflow.instrument import Instrument
-from orderflow.trade import KlineClosed
+from orderflow.trade import KlineClosed, TradeBatch
 
-
-class Row(msgspec.Struct, gc=False):
-    """A trade; S is the taker's side, BT a block trade."""
-
-    T: int
-    s: str
-    S: str
-    v: float
-    p: float
-    i: str
-    BT: bool = False
-    seq: int = 0
-
-
-class Trades(msgspec.Struct, gc=False):
-    """A publicTrade frame."""
-
-    topic: str
-    ts: int
-    data: list[Row]
-
-
-class ExactRow(msgspec.Struct, gc=False):
-    """Price and quantity as written, for numbers a double can't decide."""
-
-    v: str
-    p: str
-
-
-class ExactTrades(msgspec.Struct, gc=False):
-    """A publicTrade frame read exactly."""
-
-    data: list[ExactRow]
-
-
-class Candle(msgspec.Struct, gc=False):
-    """A row of a kline frame."""
-
-    start: int
-    open: str
-    close: str
-    high: str
-    low: str
-    volume: str
-    turnover: str
-    confirm: bool
-
-
-class Klines(msgspec.Struct, gc=False):
-    """A kline frame."""
-
-    topic: str
-    ts: int
-    data: list[Candle]
-
-
-class Reply(msgspec.Struct, gc=False):
-    """The answer to a request of ours; pong among them."""
-
-    op: str = ""
-    req_id: str = ""
-    success: bool | None = None
-    ret_msg: str = ""
-
-
-TRADES = msgspec.json.Decoder(Trades, strict=False)
-EXACT = msgspec.json.Decoder(ExactTrades)
-KLINES = msgspec.json.Decoder(Klines)
-REPLY = msgspec.json.Decoder(Reply)
+ALREADY = re.compile(r"error:already subscribed,topic:([A-Za-z0-9.]{1,60})", re.ASCII)
 
 
 class BybitCodec:
-    """Reads frames of one connection."""
+    """Reader of one Bybit connection."""
 
-    def __init__(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> None:
-        self.columns = {i.symbol: Columns(i, scales.get(i.name, 0)) for i in instruments}
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self.counts = CodecCounts(rejected={})
+        self.seen_ms = 0
+        self._defined: dict[str, tuple[Instrument, int]] = {}
+        for item in instruments:
+            self.redefine(item, 0)
 
-    def decode(self, frames: Sequence[bytes | str], received_ns: int) -> Decoded:
-        """One batch per instrument, whatever the number of frames."""
-        result = Decoded()
-        touched: list[Columns] = []
-        for raw in frames:
-            data = raw.encode() if isinstance(raw, str) else raw
-            if b'"publicTrade.' not in data:
-                self._other(data, result)
-                continue
+    def redefine(self, instrument: Instrument, scale: int) -> None:
+        """Count this instrument in new steps from now on."""
+        self._defined[TRADES + instrument.symbol] = (instrument, scale)
+        self._defined[CANDLES + instrument.symbol] = (instrument, scale)
+
+    def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
+        """Read frames in order; one TradeBatch per instrument, then closed candles."""
+        found: defaultdict[str, list[TradeFrame[float]]] = defaultdict(list)
+        closed: list[KlineClosed] = []
+        notices: list[Notice] = []
+        exact: set[str] = set()
+        self.counts.frames += len(frames)
+        read = decode_trades
+        for frame in frames:
             try:
-                frame = TRADES.decode(data)
-            except msgspec.DecodeError:
-                result.malformed += 1
-                continue
-            self._trades(data, frame, result, touched, received_ns)
-        for columns in touched:
-            if columns.batch is not None:
-                result.batches.append(columns.batch)
-                columns.batch = None
-        return result
+                trades = read(frame)
+                found[trades.topic].append(trades)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                exact.add(self._other(frame, closed, notices))
+        exact.discard("")
+        events: list[TradeBatch] = []
+        for topic, parts in found.items():
+            batch = None if topic in exact else self._quick(topic, parts, received_ns)
+            if batch is None:
+                exact.add(topic)
+            elif batch.key:
+                events.append(batch)
+        if exact:
+            events += self._exactly(frames, exact, received_ns, notices)
+        for batch in events:
+            self.counts.trades += len(batch.key)
+        return Decoded([*events, *closed], notices)
 
-    def _trades(
+    def _quick(
+        self, topic: str, parts: list[TradeFrame[float]], received_ns: int
+    ) -> TradeBatch | None:
+        """The whole column at once; None sends the rows to the exact way."""
+        defined = self._defined.get(topic)
+        if defined is None or not topic.startswith(TRADES):
+            return None
+        rows = parts[0].data if len(parts) == 1 else [row for part in parts for row in part.data]
+        if not rows:
+            return empty_batch(*defined, "live")
+        until_ms = min([part.ts for part in parts]) + FUTURE_TOLERANCE_MS
+        batch = fill_batch(rows, *defined, "live", received_ns, until_ms)
+        if batch is not None:
+            self.seen_ms = max(self.seen_ms, parts[-1].ts)
+        return batch
+
+    def _exactly(
         self,
-        raw: bytes,
-        frame: Trades,
-        result: Decoded,
-        touched: list[Columns],
+        frames: Sequence[bytes],
+        topics: set[str],
         received_ns: int,
-    ) -> None:
-        columns = self.columns.get(frame.topic[12:])
-        if columns is None:
-            result.rejected["unknown_symbol"] += len(frame.data)
-            return
-        result.newest_ms = max(result.newest_ms, frame.ts)
-        batch = columns.batch
-        if batch is None:
-            batch = columns.fresh(received_ns)
-            touched.append(columns)
-        unordered = columns.instrument.sequence == "unordered"
-        latest_ms = frame.ts + FUTURE_MS
-        tick_factor, lot_factor = columns.tick_factor, columns.lot_factor
-        plain = columns.tick_units == 1 and columns.lot_units == 1
-        exact: list[ExactRow] | None = None
-        for place, row in enumerate(frame.data):
-            try:
-                key = int(row.i.replace("-", ""), 16) if unordered else int(row.i)
-            except ValueError:
-                result.malformed += 1
+        notices: list[Notice],
+    ) -> list[TradeBatch]:
+        """Trades of these topics one by one from their text, each with its own verdict."""
+        batches: dict[str, TradeBatch] = {}
+        for frame in frames:
+            part = self._trade_text(frame, topics, notices)
+            if part is None or part.topic not in topics:
                 continue
-            ticks, lots = round(row.p * tick_factor), round(row.v * lot_factor)
-            if (
-                not plain
-                or not 0 < ticks < EXACT_DIGITS
-                or not 0 < lots < EXACT_DIGITS
-                or ticks / tick_factor != row.p
-                or lots / lot_factor != row.v
-                or row.BT
-                or latest_ms < row.T
-                or row.S not in SIDES
-            ):
-                exact = EXACT.decode(raw).data if exact is None else exact
-                found = _exact(columns.instrument, row, exact[place], latest_ms)
-                if isinstance(found, str):
-                    batch.rejected.append((key, found))
-                    result.rejected[found] += 1
-                    continue
-                ticks, lots = found
-            batch.key.append(key)
-            batch.event_ms.append(row.T)
-            batch.price_ticks.append(ticks)
-            batch.qty_lots.append(lots)
-            batch.side.append(1 if row.S == "Buy" else 0)
-            batch.seq.append(row.seq)
-            if not unordered:
-                batch.first_trade_id.append(key)
-                batch.last_trade_id.append(key)
+            defined = self._defined.get(part.topic)
+            if defined is None:
+                self._not_ours(part)
+                continue
+            instrument, scale = defined
+            if part.topic not in batches:
+                batches[part.topic] = empty_batch(instrument, scale, "live", received_ns)
+            if not self._judge(batches[part.topic], part, instrument):
+                self._unreadable(part.topic, notices)
+        return list(batches.values())
 
-    def _other(self, raw: bytes, result: Decoded) -> None:
-        """Candles, replies and pongs; anything else did not follow the documentation."""
+    def _trade_text(
+        self, frame: bytes, topics: set[str], notices: list[Notice]
+    ) -> TradeFrame[str] | None:
+        """The frame with its numbers as text; a number sent as a number was never documented."""
         try:
-            if b'"kline.' in raw:
-                self._klines(KLINES.decode(raw), result)
-                return
-            reply = REPLY.decode(raw)
-        except msgspec.DecodeError:
-            result.malformed += 1
+            return decode_trades_text(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            topic = _topic(frame)
+            if topic in topics:
+                self._unreadable(topic, notices)
+            return None
+
+    def _not_ours(self, part: TradeFrame[str]) -> None:
+        if part.topic.startswith(TRADES):
+            for _ in part.data:
+                self.counts.reject("unknown_symbol")
+        else:
+            self.counts.ignored += 1
+
+    def _judge(self, batch: TradeBatch, part: TradeFrame[str], instrument: Instrument) -> bool:
+        before, readable = len(batch.rejected), True
+        for row in part.data:
+            late = part.ts + FUTURE_TOLERANCE_MS < row.T
+            readable &= judge_into(batch, row, instrument, "from_future" if late else "")
+        for _, reason in batch.rejected[before:]:
+            self.counts.reject(reason)
+        self.seen_ms = max(self.seen_ms, part.ts)
+        return readable
+
+    def _unreadable(self, topic: str, notices: list[Notice]) -> None:
+        """Trades may have been in it, and nothing but this notice tells of their loss."""
+        self.counts.malformed += 1
+        defined = self._defined.get(topic)
+        notices.append(Lost(() if defined is None else (defined[0].name,)))
+
+    def _other(self, frame: bytes, closed: list[KlineClosed], notices: list[Notice]) -> str:
+        """A candle, an answer, another topic, or not readable.
+
+        Returns the topic of a trade frame that has to be read row by row, else "".
+        """
+        try:
+            candles = decode_candle(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._words(frame, notices)
+        self._candles(candles, closed)
+        return ""
+
+    def _words(self, frame: bytes, notices: list[Notice]) -> str:
+        try:
+            control = decode_control(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._unreadable("", notices)
+            return ""
+        if control.topic.startswith(TRADES):
+            return control.topic
+        if control.topic.startswith(CANDLES):
+            self.counts.malformed += 1
+        elif control.topic:
+            self.counts.ignored += 1
+        else:
+            self._answer(control, notices)
+        return ""
+
+    def _answer(self, control: Control, notices: list[Notice]) -> None:
+        already = ALREADY.fullmatch(control.ret_msg)
+        if control.op in {"ping", "pong"}:
+            notices.append(Pong())
+        elif already is not None:
+            notices.append(Refused(control.req_id, already.group(1)))
+        elif control.success is False:
+            notices.append(Refused(control.req_id))
+        elif control.op == "subscribe" or control.type == "COMMAND_RESP":
+            notices.append(Acked(control.req_id))
+        else:
+            self.counts.ignored += 1
+
+    def _candles(self, frame: CandleFrame, closed: list[KlineClosed]) -> None:
+        """Keep closed one-minute candles; any candle tells the time."""
+        defined = self._defined.get(frame.topic)
+        if defined is None:
+            self.counts.ignored += 1
             return
-        if reply.success is not None and reply.op != "ping" and reply.ret_msg != "pong":
-            known = "already subscribed" in reply.ret_msg
-            result.acks.append(Ack(reply.req_id, reply.success or known))
-        elif not reply.op and reply.success is None:
-            result.malformed += 1
-
-    def _klines(self, frame: Klines, result: Decoded) -> None:
-        columns = self.columns.get(frame.topic.rpartition(".")[2])
-        result.newest_ms = max(result.newest_ms, frame.ts)
-        if columns is None:
-            return
-        for k in frame.data:
-            if not k.confirm:
-                continue
-            row = [str(k.start), k.open, k.high, k.low, k.close, k.volume, k.turnover]
-            try:
-                result.klines.append(kline_of(columns.instrument, row))
-            except OffGridError:
-                result.rejected["kline_off_grid"] += 1
+        self.seen_ms = max(self.seen_ms, frame.ts)
+        for body in frame.data:
+            if body.confirm and body.interval == "1":
+                try:
+                    closed.append(_candle(body).counted(defined[0]))
+                except (MalformedFrameError, OffGridError):
+                    self.counts.malformed += 1
 
 
-SIDES = frozenset({"Buy", "Sell"})
+def _topic(frame: bytes) -> str:
+    try:
+        return decode_control(frame).topic
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
-def _exact(
-    instrument: Instrument, row: Row, texts: ExactRow, latest_ms: int
-) -> tuple[int, int] | str:
-    """Whole (ticks, lots) from the digits as written, or why the trade must not count."""
-    if row.BT:
-        return "block_trade"
-    if row.S not in SIDES:
-        return "no_side"
-    if latest_ms < row.T:
-        return "from_future"
-    return exact_steps(instrument, texts.p, texts.v)
-
-
-def kline_of(instrument: Instrument, row: Sequence[str]) -> KlineClosed:
-    """A candle from start, open, high, low, close, volume and turnover."""
-    return KlineClosed(
-        instrument=instrument.name,
-        start_ms=int(row[0]),
-        open_ticks=instrument.price_ticks(row[1]),
-        high_ticks=instrument.price_ticks(row[2]),
-        low_ticks=instrument.price_ticks(row[3]),
-        close_ticks=instrument.price_ticks(row[4]),
-        volume_lots=instrument.qty_lots(row[5]),
-        quote_volume=Decimal(row[6]),
+def _candle(body: CandleBody) -> Candle:
+    return Candle(
+        start_ms=body.start,
+        open=number_of(body.open),
+        high=number_of(body.high),
+        low=number_of(body.low),
+        close=number_of(body.close),
+        volume=number_of(body.volume),
+        quote_volume=number_of(body.turnover),
     )

@@ -147,7 +147,7 @@ class BinanceHost(Host):
         for key, frame in keyed:
             if key in self.faults.zero_qty:
                 extra.append(_replaced(frame, q="0.00000000", a=key - 10**6, t=key - 10**6))
-            if key in self.faults.odd_kind:
+            if key in self.faults.odd_kind and '"X"' in frame:
                 extra.append(_replaced(frame, X="ADL", a=key - 2 * 10**6, t=key - 2 * 10**6))
         return [*extra, *frames]
 
@@ -192,9 +192,7 @@ class BinanceHost(Host):
 
 
 def _replaced(frame: str, **changes: object) -> str:
-    """The same frame with other values; keys it does not have are not added, except X."""
+    """The same frame with other values; keys it does not have are not added."""
     data = msgspec.json.decode(frame)
-    for key, value in changes.items():
-        if key in data or key == "X":
-            data[key] = value
+    data |= {key: value for key, value in changes.items() if key in data}
     return msgspec.json.encode(data).decode()

@@ -58,7 +58,6 @@ async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any])
         swap={key + 20 for key in keys},
         malformed={key + 30 for key in keys},
         zero_qty={key + 40 for key in keys},
-        odd_kind={key + 50 for key in keys},
     )
     chosen = tapes(shared)[:2]
     async with journey(tmp_path / "faulty", chosen, speed=60.0, faults=faults) as trip:
@@ -70,6 +69,23 @@ async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any])
     assert all(stream.duplicates > 10 for stream in streams)
     assert all(stream.quarantined > 10 for stream in streams)
     assert all(feed.malformed > 10 for feed in trip.system.feeds())
+
+
+@pytest.mark.timeout(240)
+async def test_foreign_trades(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
+    """Block trades, empty fills and fills sent twice on a stream without numbers change nothing."""
+    tape = tapes(shared)[2]
+    keys = {tape.prints[0].key + offset for offset in range(100, 4_000, 97)}
+    faults = FaultPlan(
+        odd_kind=keys, zero_qty={key + 7 for key in keys}, duplicate={key + 13 for key in keys}
+    )
+    async with journey(tmp_path / "foreign", [tape], faults=faults) as trip:
+        await trip.until_played()
+        found = await hashes(trip, INSTRUMENTS[2:])
+        stream = trip.system.processor.view.stream(INSTRUMENTS[2])
+    assert found == {name: bars for name, bars in calm.items() if name in found}
+    assert stream.rejected["block_trade"] > 10
+    assert stream.rejected["zero_qty"] > 10
 
 
 @pytest.mark.slow

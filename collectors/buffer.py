@@ -1,0 +1,161 @@
+"""The bounded buffer between one connection and the bus.
+
+A stream's `capacity` is the setting, or what comes in five seconds at the measured rate if that
+is more, at most 50,000 trades; one burst of frames may reach beyond it. When a stream is more
+than 80 % full the reader stops reading for at most `pause_s`: what the venue sends meanwhile
+waits in the kernel and costs nothing, so a tape played as fast as the reader takes is held back
+instead of cut. Only a reader that got no room in that time goes on and drops, because a venue
+cuts off a client that never reads. What is dropped is counted and marked: for this stream the
+connection ends where the hole begins and starts again behind it, so the processor asks for a
+repair, and another connection's claim over that time stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from backbone.bus.base import TRADES, Bus
+from orderflow.trade import Connected, Disconnect, StreamEvent, TradeBatch, Watermark
+
+MOST = 50_000
+RATE_SECONDS = 5.0
+CROWDED = 0.8
+RESUME = 0.5
+OVERFLOW = "buffer_overflow"
+
+
+class Stream:
+    """Trades of one instrument that are on their way to the bus."""
+
+    __slots__ = ("capacity", "counted", "dropping", "held", "last_ms")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.held = 0
+        self.counted = 0
+        self.last_ms = 0
+        self.dropping = False
+
+
+class Buffer:
+    """Events of one connection, in order, until the bus has taken them."""
+
+    def __init__(
+        self, bus: Bus, connection: str, capacity: int, monotonic: Callable[[], float]
+    ) -> None:
+        self._bus = bus
+        self._connection = connection
+        self._capacity = capacity
+        self._monotonic = monotonic
+        self._streams: dict[str, Stream] = {}
+        self._waiting: list[StreamEvent] = []
+        self._filled = asyncio.Event()
+        self._room = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._gave_up = False
+        self._room.set()
+        self._empty.set()
+        self._measured_at_s = monotonic()
+        self.dropped = 0
+
+    @property
+    def crowded(self) -> bool:
+        """True while some stream is nearly full."""
+        return not self._room.is_set()
+
+    async def room(self, pause_s: float) -> None:
+        """Wait until no stream is nearly full, for at most `pause_s`, and once per congestion."""
+        if self._gave_up:
+            return
+        try:
+            async with asyncio.timeout(pause_s):
+                while self.crowded:
+                    await self._room.wait()
+        except TimeoutError:
+            self._gave_up = True
+
+    async def emptied(self) -> None:
+        """Wait until the bus has taken everything."""
+        await self._empty.wait()
+
+    def put(self, events: Sequence[StreamEvent]) -> None:
+        """Add events in order; trades of a full stream are dropped, counted and marked."""
+        for event in events:
+            if isinstance(event, TradeBatch):
+                self._put_trades(event)
+            else:
+                if isinstance(event, Watermark):
+                    self._resume_quiet(event.event_ms)
+                self._waiting.append(event)
+        if self._waiting:
+            self._empty.clear()
+            self._filled.set()
+
+    def _put_trades(self, batch: TradeBatch) -> None:
+        stream = self._streams.get(batch.instrument)
+        if stream is None:
+            stream = self._streams[batch.instrument] = Stream(self._capacity)
+        count = len(batch.key) + len(batch.rejected)
+        stream.counted += count
+        if stream.dropping:
+            if stream.held > stream.capacity * RESUME:
+                self.dropped += count
+                return
+            self._resume(batch.instrument, stream, batch.event_ms[0] if batch.key else 0)
+        elif stream.held > stream.capacity * CROWDED:
+            stream.dropping = True
+            self.dropped += count
+            self._waiting.append(
+                Disconnect([batch.instrument], self._connection, stream.last_ms, OVERFLOW)
+            )
+            return
+        stream.held += count
+        if batch.event_ms:
+            stream.last_ms = batch.event_ms[-1]
+        if stream.held > stream.capacity * CROWDED:
+            self._room.clear()
+        self._waiting.append(batch)
+
+    def _resume(self, instrument: str, stream: Stream, event_ms: int) -> None:
+        stream.dropping = False
+        event_ms = max(event_ms, stream.last_ms)
+        self._waiting.append(Connected([instrument], self._connection, event_ms))
+
+    def _resume_quiet(self, event_ms: int) -> None:
+        """A stream that fell silent after a drop resumes with the next watermark."""
+        for instrument, stream in self._streams.items():
+            if stream.dropping and stream.held <= stream.capacity * RESUME:
+                self._resume(instrument, stream, event_ms)
+
+    async def drain(self) -> None:
+        """Give everything to the bus, for ever."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            events, self._waiting = self._waiting, []
+            await self._bus.publish(TRADES, events)
+            self._release(events)
+            if not self._waiting:
+                self._empty.set()
+
+    def _release(self, events: Sequence[StreamEvent]) -> None:
+        for event in events:
+            if isinstance(event, TradeBatch):
+                self._streams[event.instrument].held -= len(event.key) + len(event.rejected)
+        self._measure()
+        if all(s.held <= s.capacity * CROWDED for s in self._streams.values()):
+            self._gave_up = False
+            self._room.set()
+
+    def _measure(self) -> None:
+        """Once a second: let the capacity follow the rate."""
+        now_s = self._monotonic()
+        passed_s = now_s - self._measured_at_s
+        if passed_s < 1.0:
+            return
+        self._measured_at_s = now_s
+        for stream in self._streams.values():
+            needed = int(stream.counted / passed_s * RATE_SECONDS)
+            stream.capacity = max(self._capacity, min(needed, MOST))
+            stream.counted = 0

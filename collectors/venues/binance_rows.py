@@ -1,0 +1,186 @@
+"""Binance frames as types, and rows of trades as columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from collectors.reading import EXACT_BELOW, Id, Millis, in_whole, judged
+from collectors.venue import FUTURE_TOLERANCE_MS
+from orderflow.instrument import Instrument
+from orderflow.trade import Side, Source, TradeBatch
+
+N = TypeVar("N", float, str)
+MARKET_FILLS = frozenset({"MARKET", "RPI"})
+
+
+class Aggregate(msgspec.Struct, Generic[N], tag_field="e", tag="aggTrade", gc=False):
+    """All fills of one taker order at one price; `m`: the buyer was the maker."""
+
+    s: str
+    a: Id
+    p: N
+    q: N
+    f: int
+    l: int  # noqa: E741
+    T: Millis
+    m: bool
+    E: Millis
+
+
+class RawTrade(msgspec.Struct, Generic[N], tag_field="e", tag="trade", gc=False):
+    """One fill; `X` tells market fills from insurance and deleveraging."""
+
+    s: str
+    t: Id
+    p: N
+    q: N
+    T: Millis
+    m: bool
+    E: Millis
+    X: str = "MARKET"
+
+
+class KlineBody(msgspec.Struct, gc=False):
+    """Binance's own one-minute candle."""
+
+    t: Millis
+    i: str
+    o: str
+    h: str
+    l: str  # noqa: E741
+    c: str
+    v: str
+    q: str
+    n: int
+    V: str
+    Q: str
+    f: int
+    L: int
+    x: bool
+
+
+class Kline(msgspec.Struct, tag_field="e", tag="kline", gc=False):
+    """A change of the newest candle."""
+
+    s: str
+    E: Millis
+    k: KlineBody
+
+
+class ServerShutdown(msgspec.Struct, tag_field="e", tag="serverShutdown", gc=False):
+    """The connection will be closed."""
+
+    E: Millis
+
+
+class Combined(msgspec.Struct, Generic[N], gc=False):
+    """A frame of /stream."""
+
+    data: Aggregate[N] | RawTrade[N] | Kline | ServerShutdown
+
+
+class Control(msgspec.Struct):
+    """An answer to a message of ours, or an event of a kind we do not read."""
+
+    id: int | str | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    e: str = ""
+    stream: str = ""
+
+
+class RestAggregate(msgspec.Struct, Generic[N], gc=False):
+    """A row of REST aggTrades; it has no time of its own frame, so `E` is far ahead."""
+
+    a: Id
+    p: N
+    q: N
+    f: int
+    l: int  # noqa: E741
+    T: Millis
+    m: bool
+    E: int = 10**13
+
+
+Row = Aggregate[float] | RestAggregate[float]
+decode_combined = msgspec.json.Decoder(Combined[float], strict=False).decode
+Event = Aggregate[float] | RawTrade[float] | Kline | ServerShutdown
+EventText = Aggregate[str] | RawTrade[str] | Kline | ServerShutdown
+decode_single: Callable[[bytes], Event] = msgspec.json.Decoder(Event, strict=False).decode
+decode_combined_text = msgspec.json.Decoder(Combined[str], strict=False).decode
+decode_single_text: Callable[[bytes], EventText] = msgspec.json.Decoder(
+    EventText, strict=False
+).decode
+decode_control = msgspec.json.Decoder(Control).decode
+decode_page = msgspec.json.Decoder(list[RestAggregate[float]], strict=False).decode
+decode_page_text = msgspec.json.Decoder(list[RestAggregate[str]], strict=False).decode
+
+
+def aggregate_batch(
+    rows: Sequence[Row], instrument: Instrument, scale: int, source: Source, received_ns: int = 0
+) -> TradeBatch | None:
+    """Rows as columns, or None when any row needs a judgement of its own."""
+    tick, lot = instrument.tick, instrument.lot
+    price_factor, quantity_factor = tick.factor, lot.factor
+    highest, largest = EXACT_BELOW / price_factor, EXACT_BELOW / quantity_factor
+    found = []
+    for row in rows:
+        price, quantity, event_ms, first, last = row.p, row.q, row.T, row.f, row.l
+        if not (0.0 < price < highest and 0.0 < quantity < largest):
+            return None
+        ticks, lots = round(price * price_factor), round(quantity * quantity_factor)
+        if ticks / price_factor != price or lots / quantity_factor != quantity:
+            return None
+        if last < first or event_ms > row.E + FUTURE_TOLERANCE_MS:
+            return None
+        side = 0 if row.m else 1
+        found.append((row.a, event_ms, ticks, lots, side, last - first + 1, first, last))
+    columns = list(map(list, zip(*found, strict=True)))
+    if not (in_whole(columns[2], tick.units) and in_whole(columns[3], lot.units)):
+        return None
+    key, times, prices, quantities, sides, counts, firsts, lasts = columns
+    return TradeBatch(
+        instrument.name,
+        key,
+        times,
+        prices,
+        quantities,
+        sides,
+        [],
+        counts,
+        firsts,
+        lasts,
+        [],
+        source,
+        0,
+        scale,
+        received_ns,
+    )
+
+
+def judge_into(
+    batch: TradeBatch,
+    row: Aggregate[str] | RawTrade[str] | RestAggregate[str],
+    instrument: Instrument,
+    reason: str = "",
+) -> None:
+    """Add one row from its exact text, as a trade or as a rejection with its reason."""
+    raw = isinstance(row, RawTrade)
+    key, first, last = (row.t, row.t, row.t) if isinstance(row, RawTrade) else (row.a, row.f, row.l)
+    verdict = judged(row.p, row.q, instrument)
+    if not reason and not raw and last < first:
+        reason = "malformed"
+    if reason or isinstance(verdict, str):
+        batch.rejected.append((key, reason or str(verdict)))
+        return
+    batch.key.append(key)
+    batch.event_ms.append(row.T)
+    batch.price_ticks.append(verdict[0])
+    batch.qty_lots.append(verdict[1])
+    batch.side.append(Side.SELL if row.m else Side.BUY)
+    batch.n_trades.append(last - first + 1)
+    batch.first_trade_id.append(first)
+    batch.last_trade_id.append(last)
