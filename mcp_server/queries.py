@@ -61,7 +61,7 @@ class Queries:
         self, asked: Question
     ) -> reports.VolumeProfileReport | reports.ProfileHistory:
         """The profile of one window, or of several aligned ones."""
-        timeframe = parse_timeframe(asked.name or DEFAULT_TIMEFRAME)
+        timeframe = parse_timeframe(DEFAULT_TIMEFRAME if asked.name is None else asked.name)
         selection = self._selection(asked)
         wanted = self._wanted(asked, selection, timeframe)
         if not asked.history:
@@ -77,7 +77,7 @@ class Queries:
 
     async def order_flow(self, asked: Question) -> reports.OrderFlowReport | reports.FlowHistory:
         """Order flow of one window, or of several aligned ones of a minute or longer."""
-        period = parse_period(asked.name or DEFAULT_PERIOD)
+        period = parse_period(DEFAULT_PERIOD if asked.name is None else asked.name)
         selection = self._selection(asked)
         wanted = self._wanted(asked, selection, period)
         length = PERIODS[period]
@@ -99,7 +99,7 @@ class Queries:
 
     async def footprint(self, asked: Question) -> reports.FootprintReport:
         """Aligned bars, the newest DEFAULT_BARS unless a range is asked for."""
-        timeframe = parse_timeframe(asked.name or DEFAULT_TIMEFRAME)
+        timeframe = parse_timeframe(DEFAULT_TIMEFRAME if asked.name is None else asked.name)
         selection = self._selection(asked)
         names = [i.name for i in selection.instruments]
         bars = []
@@ -135,15 +135,17 @@ class Queries:
                 )
         return reports.SnapshotReport(
             source=self.live.source,
-            timeframe=parse_timeframe(asked.name or DEFAULT_TIMEFRAME),
-            period=parse_period(period or DEFAULT_PERIOD),
+            timeframe=parse_timeframe(DEFAULT_TIMEFRAME if asked.name is None else asked.name),
+            period=parse_period(DEFAULT_PERIOD if period is None else period),
             symbols=lines,
         )
 
     async def summary(self, asked: Question, period: str | None) -> reports.SummaryReport:
         """Profile and flow of one symbol, now."""
         profile = await self.volume_profile(asked)
-        flow = await self.order_flow(replace(asked, name=period or DEFAULT_PERIOD))
+        flow = await self.order_flow(
+            replace(asked, name=DEFAULT_PERIOD if period is None else period)
+        )
         if isinstance(profile, reports.ProfileHistory) or isinstance(flow, reports.FlowHistory):
             raise NotFoundError("a summary is about now")
         return reports.SummaryReport(
@@ -230,7 +232,9 @@ class Queries:
         """Aligned windows of [start, end), at most `limit` of them, the newest kept."""
         now = self._now_ms(selection)
         most = asked.limit or (DEFAULT_BARS if asked.start_ms is None else MOST_FULL_BARS)
-        end = floor_ms(min(asked.end_ms or now + length, now + length) - 1, length) + length
+        end = floor_ms(now, length) + length
+        if asked.end_ms is not None:
+            end = min(end, floor_ms(asked.end_ms - 1, length) + length)
         start = end - most * length
         if asked.start_ms is not None:
             start = max(start, -(-asked.start_ms // length) * length)

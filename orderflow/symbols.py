@@ -11,7 +11,7 @@ from orderflow.errors import InvalidParameterError, UnknownSymbolError, Validati
 from orderflow.instrument import Instrument, Market
 
 LONGEST = 40
-ACCEPTED = "BTCUSDT, BTC/USDT, BTC/USDT:USDT, BINANCE:BTCUSDT.P, binance:perp:BTCUSDT"
+ACCEPTED = "BTCUSDT, BTC/USDT, BTC/USDT:USDT, VENUE:BTCUSDT.P, venue:perp:BTCUSDT"
 AGGREGATED = "aggregated"
 MARKET_WORDS = {
     "spot": Market.SPOT,
@@ -84,6 +84,8 @@ def _of_name(base: str, quote: str, instruments: Sequence[Instrument]) -> list[I
     if found:
         return found
     pairs = sorted({i.symbol for i in instruments if i.base == joined})
+    if len(pairs) == 1:
+        return [i for i in instruments if i.symbol == pairs[0]]
     if pairs:
         raise UnknownSymbolError(
             f"{joined} alone is ambiguous; say which pair: {', '.join(pairs)}", pairs

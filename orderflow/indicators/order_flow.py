@@ -87,8 +87,10 @@ def combined_extremes(streams: Sequence[Sequence[FlowBar]]) -> tuple[int, int] |
 
 
 def _on_one_lot(stream: Sequence[FlowBar], streams: Sequence[Sequence[FlowBar]]) -> list[FlowBar]:
-    sample = [bars[0] for bars in streams if bars]
-    scale = sample[0]
-    for other in sample[1:]:
-        scale, _ = flow.on_one_scale(scale, other)
+    if not stream:
+        return []
+    scale = stream[0]
+    for bars in streams:
+        if bars:
+            scale, _ = flow.on_one_scale(scale, bars[0])
     return [bar.rescaled(scale.tick_size, scale.lot_size) for bar in stream]

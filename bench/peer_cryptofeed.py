@@ -1,0 +1,54 @@
+"""cryptofeed's own feed with a counting callback, on one pinned core; prints one JSON line.
+
+Runs in an environment of its own (cryptofeed 2.4.1 on Python 3.11) and imports nothing of ours.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import ssl
+import sys
+import time
+
+from cryptofeed import FeedHandler
+from cryptofeed.connection import RestEndpoint, Routes, WebsocketEndpoint
+from cryptofeed.defines import TRADES
+from cryptofeed.exchanges import Binance
+
+port, count, symbols = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+Binance.websocket_endpoints = [
+    WebsocketEndpoint(f"wss://127.0.0.1:{port}", options={"ssl": context})
+]
+Binance.rest_endpoints = [
+    RestEndpoint(f"http://127.0.0.1:{sys.argv[4]}", routes=Routes("/api/v3/exchangeInfo"))
+]
+state = {"n": 0, "began": 0.0, "cpu": 0.0}
+
+
+async def on_trade(trade, receipt):
+    if state["n"] == 0:
+        state["began"], state["cpu"] = time.perf_counter(), time.process_time()
+    state["n"] += 1
+
+
+async def main():
+    handler = FeedHandler(config={"log": {"disabled": True}, "uvloop": True})
+    handler.add_feed(Binance(symbols=symbols, channels=[TRADES], callbacks={TRADES: on_trade}))
+    loop = asyncio.get_running_loop()
+    for feed in handler.feeds:
+        feed.start(loop)
+    while state["n"] < count * 0.995:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    wall, cpu = time.perf_counter() - state["began"], time.process_time() - state["cpu"]
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps({"trades": state["n"], "wall_s": wall, "cpu_s": cpu, "rss_mb": rss}), flush=True
+    )
+    os._exit(0)
+
+
+os.sched_setaffinity(0, {0})
+asyncio.run(main())
