@@ -16,7 +16,7 @@ import httpx2
 from backbone.settings import read_settings
 from backbone.telemetry import configure_logs
 from bench.blast import SYMBOLS
-from wadm.compose import SIMULATED, System, opened_store
+from wadm.compose import SIMULATED, System, opened_store, spare_the_collector
 
 
 async def run(ports: list[int], count: int, *, paced: bool) -> dict[str, Any]:
@@ -35,6 +35,7 @@ async def run(ports: list[int], count: int, *, paced: bool) -> dict[str, Any]:
         async with opened_store(settings, SIMULATED) as store:
             system = System(settings, store, SIMULATED)
             async with system.running():
+                spare_the_collector()
                 return await measure(system, count, paced=paced)
 
 
