@@ -34,7 +34,7 @@ check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_house_rules.py
+	$(BIN)/python -m pytest -q tests/test_house_rules.py tests/docs
 
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)

@@ -43,7 +43,8 @@ def resolve(
     exchange: str | None = None,
     market: str | None = None,
 ) -> Selection:
-    """What a symbol means. A bare one means perp where listed, else spot, on all its venues.
+    """What a symbol means. A bare one means perp where listed, else spot, on all its venues;
+    `VENUE:SYMBOL` without `.P` is a chart's name for spot.
 
     InvalidParameterError: not a symbol. UnknownSymbolError: nobody lists it; names the nearest.
     ValidationError: a venue or market that does not fit, with the allowed ones.
@@ -65,7 +66,8 @@ def resolve(
         )
     markets = {str(i.market) for i in chosen}
     if wanted is None:
-        wanted = "perp" if "perp" in markets else "spot"
+        plain_chart_name = found["venue"] is not None and "spot" in markets
+        wanted = "perp" if "perp" in markets and not plain_chart_name else "spot"
     if wanted != "all":
         chosen = [i for i in chosen if i.market == wanted]
         if not chosen:

@@ -84,7 +84,7 @@ class SyntheticTape(Tape):
         self.at_ms += draw.expovariate(self.rate * (1 + self.excitement)) * 1_000
         buy = draw.random() < 0.5 + self.bias * min(1.0, self.excitement / 4)
         self.bias *= 0.999
-        step = max(1, round(self.ticks * 2e-6))
+        step = max(1, round(self.ticks * 1.5e-5))
         self.ticks = max(step * 10, self.ticks + step * draw.choice((-2, -1, -1, 0, 0, 1, 1, 2)))
         levels = 1 if draw.random() < 0.9 else draw.randrange(2, 6)
         for level in range(levels):

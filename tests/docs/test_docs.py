@@ -1,0 +1,65 @@
+"""The documentation keeps up with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backbone import telemetry
+from orderflow.indicators import INDICATORS
+from orderflow.timeframe import PERIODS, TIMEFRAMES
+from wadm.settings_page import settings_table
+
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+
+
+def page(root: Path, name: str) -> str:
+    return (root / "docs" / name).read_text()
+
+
+@pytest.mark.parametrize("row", settings_table(), ids=lambda row: str(row["variable"]))
+def test_every_setting_is_documented(root: Path, row: dict[str, str]) -> None:
+    """docs/operations.md names every variable with its help text."""
+    assert f"| `{row['variable']}` |" in page(root, "operations.md")
+    assert row["help"] in page(root, "operations.md")
+
+
+def test_every_metric_is_documented(root: Path) -> None:
+    """docs/operations.md names every metric."""
+    names = [
+        *telemetry.STREAM_COUNTERS,
+        *telemetry.STREAM_GAUGES,
+        *telemetry.FEED_COUNTERS,
+        telemetry.LOOP_STALL[0],
+        telemetry.READY[0],
+    ]
+    assert [name for name in names if f"`{name}`" not in page(root, "operations.md")] == []
+
+
+@pytest.mark.parametrize("name", sorted(INDICATORS))
+def test_every_indicator_has_its_heading(root: Path, name: str) -> None:
+    """docs/indicators.md has a heading per registered indicator."""
+    assert f"\n## {name}\n" in page(root, "indicators.md")
+
+
+def test_links_resolve(root: Path) -> None:
+    """Links between pages lead somewhere."""
+    pages = [root / "README.md", root / "CHANGELOG.md", *(root / "docs").rglob("*.md")]
+    broken = [
+        f"{path.name}: {target}"
+        for path in pages
+        for target in LINK.findall(path.read_text())
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_readme_shows_the_two_commands(root: Path) -> None:
+    """README shows both commands and every timeframe and period."""
+    text = (root / "README.md").read_text()
+    assert "make run" in text
+    assert "make test" in text
+    for name in (*TIMEFRAMES, *PERIODS):
+        assert f"`{name}`" in text
