@@ -173,7 +173,8 @@ class Stream:
                 self.reconnects += 1
             elif coverage.observed_from_ms is None and event.event_ms:
                 start = floor_ms(event.event_ms, MINUTE_MS)
-                self.evidence.opening = Gap(start, event.event_ms, OPENING)
+                if start < event.event_ms:
+                    self.evidence.opening = Gap(start, event.event_ms, OPENING)
         coverage.connect(event.connection, event.event_ms)
         self.changed = True
 
