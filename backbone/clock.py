@@ -39,9 +39,8 @@ class VenueClock:
 
     def observe(self, event_ms: int) -> None:
         """The venue stamped something with this time."""
-        now = self._monotonic()
-        if event_ms > self._seen_ms + (now - self._seen_at_s) * 1_000:
-            self._seen_ms, self._seen_at_s = event_ms, now
+        if event_ms > self.now_ms():
+            self._seen_ms, self._seen_at_s = event_ms, self._monotonic()
 
     def now_ms(self) -> int:
         """The venue's time; 0 while it is not known."""

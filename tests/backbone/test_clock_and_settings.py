@@ -1,0 +1,68 @@
+"""Clocks without waiting, settings without an environment of their own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from backbone.clock import VenueClock, monotonic_ms, wall_ms
+from backbone.settings import read_settings
+from orderflow.errors import ConfigError
+
+
+def test_venue_clock() -> None:
+    """It follows the newest exchange time, runs on with monotonic time and never goes back."""
+    now = [100.0]
+    clock = VenueClock(lambda: now[0])
+    assert not clock.known
+    assert clock.now_ms() == 0
+    clock.observe(5_000)
+    now[0] += 2
+    assert clock.now_ms() == 7_000
+    clock.observe(6_000)
+    assert clock.now_ms() == 7_000
+    clock.observe(90_000)
+    assert clock.now_ms() == 90_000
+    assert clock.known
+
+
+def test_wall_and_monotonic() -> None:
+    """Both count milliseconds."""
+    assert wall_ms() > 1_700_000_000_000
+    assert monotonic_ms() >= 0
+
+
+def test_settings_from_an_environment() -> None:
+    """Values are parsed and lists split; other variables are ignored."""
+    found = read_settings(
+        {"WADM_PORT": "9", "WADM_SYMBOLS": " btcusdt, ethusdt ", "HOME": "x", "WADM_SHARED": "y"},
+        row_sizes="btcusdt=5",
+    )
+    assert found.port == 9
+    assert found.symbol_list == ("BTCUSDT", "ETHUSDT")
+    assert found.fixed_row_sizes == {"BTCUSDT": Decimal(5)}
+    assert found.venue_list == ("binance", "bybit")
+    assert found.market_list == ("spot", "perp")
+    assert len(read_settings({}).symbol_list) == 10
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("WADM_PORTS", "1", "WADM_PORTS"),
+        ("WADM_PORT", "many", "must be of type int"),
+        ("WADM_STORE", "paper", "sqlite, memory"),
+        ("WADM_WS", "smoke", "auto, websockets, picows"),
+    ],
+)
+def test_wrong_settings(variable: str, value: str, message: str) -> None:
+    """A wrong variable is refused by name, with what is allowed."""
+    with pytest.raises(ConfigError, match=message):
+        read_settings({variable: value})
+
+
+def test_wrong_row_sizes() -> None:
+    """Row sizes need SYMBOL=SIZE."""
+    with pytest.raises(ConfigError, match="SYMBOL=SIZE"):
+        _ = read_settings({"WADM_ROW_SIZES": "BTCUSDT=wide"}).fixed_row_sizes
