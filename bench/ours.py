@@ -50,6 +50,7 @@ async def measure(system: System, count: int, *, paced: bool) -> dict[str, Any]:
         await asyncio.sleep(0.002)
     began, cpu, first = time.perf_counter(), time.process_time(), applied()
     ages: list[float] = []
+    system.stall.worst_ms()
     async with httpx2.AsyncClient() as client:
         url = f"http://127.0.0.1:{system.port}/order_flow/{SYMBOLS[0]}"
         while applied() < count:
@@ -68,6 +69,7 @@ async def measure(system: System, count: int, *, paced: bool) -> dict[str, Any]:
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
         "p50_ms": ages[len(ages) // 2] if ages else None,
         "p99_ms": ages[int(len(ages) * 0.99)] if ages else None,
+        "stall_ms": system.stall.worst_ms(),
         "gaps": sum(len(s.evidence.open_holes()) + s.lost_gaps for s in streams.values()),
     }
 

@@ -142,19 +142,24 @@ class Engine:
     # Time
 
     def advance(self, now_ms: Callable[[str], int], mono_ms: int) -> Results:
-        """Everything that is due; `now_ms` gives the venue clock of an instrument."""
-        minutes: list[MinuteResult] = []
-        closed: list[WindowResult] = []
-        repairs: list[RepairRequest] = []
-        for name, stream in self.streams.items():
-            found, asked = stream.advance(now_ms(name), mono_ms)
-            repairs += asked
-            if found:
-                minutes += found
-                closed += self._windows(stream, found, now_ms(name))
-                self.version += 1
-                newest = found[-1].bar.flow.start_ms
-                stream.history.forget_before(newest - KEPT_MS)
+        """Everything that is due on every stream."""
+        total = Results([], [], [])
+        for name in self.streams:
+            found = self.advance_one(name, now_ms(name), mono_ms)
+            total.minutes.extend(found.minutes)
+            total.windows.extend(found.windows)
+            total.repairs.extend(found.repairs)
+        return total
+
+    def advance_one(self, name: str, now_ms: int, mono_ms: int) -> Results:
+        """Everything that is due on one stream; `now_ms` is its venue's clock."""
+        stream = self.streams[name]
+        minutes, repairs = stream.advance(now_ms, mono_ms)
+        if not minutes:
+            return Results([], [], repairs)
+        self.version += 1
+        closed = self._windows(stream, minutes, now_ms)
+        stream.history.forget_before(minutes[-1].bar.flow.start_ms - KEPT_MS)
         return Results(minutes, closed, repairs)
 
     def _windows(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 import structlog
 
@@ -34,7 +35,9 @@ CHECKPOINTS_PER_WRITE = 8
 SWEEP_MS = 30_000
 PENDING_RECORDS = 20_000
 """More results than this waiting for the store, and the processor waits for it."""
-TRADES_PER_TURN = 2_000
+TRADES_PER_TURN = 500
+TURN_S = 0.003
+"""Work on one stream after another lets the event loop turn this often."""
 LOAD_CHUNK = 240
 
 
@@ -140,8 +143,8 @@ class ProcessorService:
             self.engine.handle(message)
             if count >= TRADES_PER_TURN:
                 count = 0
-                await self.tick()
                 await asyncio.sleep(0)
+                await self.tick()
 
     def _observe(self, instrument: str, event_ms: int) -> None:
         market = instrument.rpartition(":")[0]
@@ -153,12 +156,17 @@ class ProcessorService:
         if mono - self._ticked_ms < TICK_MS:
             return
         self._ticked_ms = mono
-        results = self.engine.advance(self.now_ms, mono)
-        if results.repairs:
-            await self.bus.publish(REPAIRS, results.repairs)
-        self._collect(results)
-        if results.minutes:
-            await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
+        began = perf_counter()
+        for name in list(self.engine.streams):
+            results = self.engine.advance_one(name, self.now_ms(name), mono)
+            if results.repairs:
+                await self.bus.publish(REPAIRS, results.repairs)
+            if results.minutes:
+                self._collect(results)
+                await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
+            if perf_counter() - began > TURN_S:
+                await asyncio.sleep(0)
+                began = perf_counter()
         if len(self.pending) > PENDING_RECORDS and self._writing is not None:
             await self._writing
         self._persist(mono)

@@ -24,6 +24,8 @@ from orderflow.errors import StoreError
 
 SCHEMA = 1
 BUSY_S = 5.0
+ENCODED_PER_TURN = 50
+"""Bodies encoded before the event loop may turn."""
 T = TypeVar("T")
 
 TABLE = """
@@ -129,7 +131,11 @@ class SqliteStore:
 
     async def put(self, records: Sequence[Record]) -> None:
         """One transaction."""
-        bodies = [encode_body(record) for record in records]
+        bodies: list[bytes] = []
+        for record in records:
+            bodies.append(encode_body(record))
+            if len(bodies) % ENCODED_PER_TURN == 0:
+                await asyncio.sleep(0)
         await self._on_writer(lambda connection: self._put(connection, records, bodies))
 
     def _put(

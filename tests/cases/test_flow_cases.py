@@ -124,8 +124,8 @@ def test_diagonal_imbalance(shared: Path, name: str) -> None:
 
 
 def test_impact(shared: Path) -> None:
-    """Kyle's lambda and the tick rule equal orderflow-metrics', Roll's spread orderflowkit's (sample
-    covariance; the others differ in that convention)."""
+    """Kyle's lambda and the tick rule equal orderflow-metrics'; Roll's spread orderflowkit's, which
+    also takes the sample covariance."""
     case = load(shared, "of08_kyle_roll_tickrule")
     rows = rows_of(shared, case)
     prices = [Decimal(row[1]) for row in rows]
