@@ -11,6 +11,7 @@ from orderflow.timeframe import MINUTE_MS
 from orderflow.trade import KlineClosed
 from processor.coverage import NEVER, Coverage, touching
 
+CANDLE_MISSING = "candle missing"
 PROVEN = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 
 
@@ -24,6 +25,7 @@ class Evidence:
         self.klines: dict[int, KlineClosed] = {}
         self.opening: Gap | None = None
         self.asked: dict[int, Gap | None] = {}
+        self.candles: dict[int, Gap | None] = {}
 
     def open_holes(self) -> list[Gap]:
         """Holes that may still be filled."""
@@ -36,9 +38,14 @@ class Evidence:
         return gaps
 
     def wanted(self) -> list[Gap]:
-        """What to ask the venue for: open holes, and the begin of the first minute."""
-        gaps = self.open_holes()
+        """What to ask the venue for: open holes, missing candles, the begin of the first minute."""
+        gaps = [*self.open_holes(), *(gap for gap in self.candles.values() if gap is not None)]
         return gaps if self.opening is None else [*gaps, self.opening]
+
+    def miss_candle(self, start_ms: int) -> None:
+        """A closed minute whose candle never came is asked for, once."""
+        if start_ms not in self.klines and start_ms not in self.candles:
+            self.candles[start_ms] = Gap(start_ms, start_ms + MINUTE_MS - 1, CANDLE_MISSING)
 
     def _outage(self, outage: Gap) -> Gap:
         """An outage of a consecutive stream starts behind the newest id seen."""
@@ -63,6 +70,9 @@ class Evidence:
         if gap == self.opening:
             self.opening = None
             return
+        if gap.reason == CANDLE_MISSING:
+            self._answer(gap)
+            return
         self.coverage.lose(gap)
         if gap == self.coverage.outage:
             self.coverage.outage = None
@@ -71,14 +81,16 @@ class Evidence:
         self._answer(gap)
 
     def _answer(self, gap: Gap) -> None:
-        for start, asked in self.asked.items():
-            if asked == gap:
-                self.asked[start] = None
+        for book in (self.asked, self.candles):
+            for start, asked in book.items():
+                if asked == gap:
+                    book[start] = None
 
     def forget(self, start_ms: int) -> None:
         """The minute is final: its evidence is in its quality."""
         self.klines.pop(start_ms, None)
         self.asked.pop(start_ms, None)
+        self.candles.pop(start_ms, None)
 
     def quality(
         self, start_ms: int, bar: FlowBar, now_ms: int, *, revision: int, closed: bool

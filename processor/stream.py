@@ -27,7 +27,7 @@ from orderflow.trade import (
     Watermark,
 )
 from processor.coverage import NEVER, Coverage, touching
-from processor.evidence import PROVEN, Evidence
+from processor.evidence import CANDLE_MISSING, PROVEN, Evidence
 from processor.grids import Grids
 from processor.history import MinuteHistory
 from processor.minute import Minute
@@ -35,6 +35,8 @@ from processor.repairs import HORIZON_MS, RepairBook
 
 CLOSE_AFTER_WATERMARK_MS = 2_000
 CLOSE_AFTER_CLOCK_MS = 5_000
+CANDLE_WAIT_MS = 3_000
+"""A venue's candle comes within a second or two of its minute; later it is asked for."""
 LONGEST_SILENCE_MS = 25 * 60 * MINUTE_MS
 OPENING = "opening minute"
 
@@ -235,11 +237,14 @@ class Stream:
         self._settle_outage()
         for gap in self.repairs.given_up(mono_ms):
             self.evidence.lose(gap)
-            self.lost_gaps += 1
+            self.lost_gaps += gap.reason != CANDLE_MISSING
             self._touch_all()
         results = self._close(now_ms, mono_ms)
         results += self._revise(now_ms, mono_ms)
         results += self._evict(now_ms, mono_ms)
+        for start, published in self.published.items():
+            if mono_ms - published.closed_mono_ms > CANDLE_WAIT_MS:
+                self.evidence.miss_candle(start)
         self.repairs.notice(self.evidence.wanted(), mono_ms)
         return results, self.repairs.due(mono_ms)
 

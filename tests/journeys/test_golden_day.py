@@ -21,7 +21,7 @@ HOURS = 24
 BUDGET_KB = {
     "flow_bars": 3_000,
     "footprints": 1_600,
-    "volume_profile": 1_000,
+    "volume_profile": 2_000,
     "order_flow": 700,
     "checkpoints": 200,
 }
