@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,16 +18,6 @@ from orderflow.instrument import Instrument, Market
 from orderflow.trade import StreamEvent
 
 WAIT_S = 5.0
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The shared material; tests that need it are skipped visibly without it."""
-    default = Path(__file__).parents[2] / ".." / "shared"
-    folder = Path(os.environ.get("WADM_SHARED", default)).resolve()
-    if not (folder / "data").is_dir():
-        pytest.skip("needs the shared data; set WADM_SHARED")
-    return folder
 
 
 class Recorder:
