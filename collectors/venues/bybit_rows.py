@@ -155,10 +155,14 @@ def fill_batch(
                 return None
         else:
             key = key.replace("-", "")
-            if len(key) != 32 or not key.isalnum():
+            if len(key) != 32 or not (key.isascii() and key.isalnum()):
                 return None
+        try:
+            number = int(key, base)
+        except ValueError:
+            return None
         side = 1 if row.S == "Buy" else 0
-        found.append((int(key, base), event_ms, ticks, lots, side, row.seq))
+        found.append((number, event_ms, ticks, lots, side, row.seq))
     columns = list(map(list, zip(*found, strict=True)))
     if not (in_whole(columns[2], tick.units) and in_whole(columns[3], lot.units)):
         return None
