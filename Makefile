@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test check docs-check bench lock clean
+.PHONY: help setup run test check docs bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house_rules.py tests/docs
+
+docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the rule cards
+	$(BIN)/python -m wadm.indicators_page docs/indicators.md
 
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)

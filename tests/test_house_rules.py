@@ -126,4 +126,8 @@ def test_rule_cards(name: str) -> None:
     """Every indicator says what it means."""
     card = INDICATORS[name]
     assert card.name == name
-    assert min(map(len, (card.formula, card.units, card.ties, card.source))) > 10
+    texts = (card.formula, card.units, card.ties, card.source, card.summary, card.merging)
+    assert min(map(len, (*texts, card.evidence, card.not_evidence))) > 10
+    assert card.edges
+    assert card.example.numbers
+    assert all(one.name and one.default and one.unit and one.meaning for one in card.parameters)

@@ -20,10 +20,12 @@ from backbone.settings import Settings, read_settings
 from backbone.telemetry import configure_logs
 from mcp_server.openapi import document
 from orderflow.errors import ConfigError, VenueRefusedError, WadmError
+from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import fetch_day
 from wadm import doctor as checks
+from wadm import explain as cards
 from wadm import live
 from wadm.replay import Replay
 from wadm.settings_page import settings_table
@@ -213,6 +215,26 @@ def doctor(as_json: AsJson = False) -> None:
 def openapi() -> None:
     """Print the OpenAPI document."""
     sys.stdout.write(document().decode() + "\n")
+
+
+@app.command()
+def explain(
+    name: Annotated[str | None, typer.Argument(help="An indicator; none: list them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What an indicator means: formula, units, defaults, ties, edge cases, source."""
+    if name is None:
+        known = [{"name": card.name, "summary": card.summary} for card in INDICATORS.values()]
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(known).decode() + "\n")
+        else:
+            out.print(cards.list_table())
+        return
+    card = cards.card_of(name)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(cards.plain_card(card)).decode() + "\n")
+    else:
+        out.print(cards.card_page(card))
 
 
 @app.command()

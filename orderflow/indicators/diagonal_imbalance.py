@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from orderflow.footprint import Rows
-from orderflow.indicators.card import RuleCard
+from orderflow.indicators.card import Example, Parameter, RuleCard
 
 RATIO = 3
 STACK = 3
@@ -21,13 +21,37 @@ Side = Literal["buy", "sell"]
 CARD = RuleCard(
     name="diagonal_imbalance",
     version=1,
+    family="footprint",
+    summary="Rows where buying overwhelms the selling one row below, or selling the buying above.",
     formula=(
         "buy imbalance at r: buy[r] >= ratio x sell[r-1]; sell imbalance at r: "
         "sell[r] >= ratio x buy[r+1]; own side >= minimum; stacked: 3 neighbours or more"
     ),
     units="rows of the footprint, volumes in lots",
+    parameters=(
+        Parameter("ratio", "3", "own / opponent", "how much larger the own side must be"),
+        Parameter("minimum_lots", "1", "lots", "least volume of the own side"),
+        Parameter("least", "3", "rows", "neighbouring rows that make a stack"),
+    ),
     ties="equality counts; an empty opponent row is 0 and flagged",
+    edges=(
+        "The grid is dense: an empty row is a zero opponent, also at the extremes of the bar.",
+        "Volumes decide, never counts of trades.",
+        "The imbalance belongs to the row of the aggressor, not to the row it is compared with.",
+    ),
+    merging="Exact: computed again from the merged rows.",
+    evidence="One-sided aggression at a price while the bar was made.",
+    not_evidence="Support or resistance later; public tools disagree on ratio, rows and ties.",
     source="flowsurface (rule), NinjaTrader (ratio in percent)",
+    example=Example(
+        "The six trades in one bar, rows of 1.",
+        (
+            ("buy_rows", "100"),
+            ("sell_rows", "103"),
+            ("zero_opponent", "100, 103"),
+            ("stacked", "none"),
+        ),
+    ),
 )
 
 

@@ -6,18 +6,32 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from orderflow.indicators.card import RuleCard
+from orderflow.indicators.card import Example, RuleCard
 
 CARD = RuleCard(
     name="impact",
     version=1,
+    family="toxicity",
+    summary="Price impact and effective spread from trades alone.",
     formula=(
         "Kyle's lambda: least-squares slope of price changes on signed volume; "
         "Roll's spread: 2 sqrt(-cov(dp_t, dp_t-1)), sample covariance"
     ),
     units="price per unit of volume; price",
+    parameters=(),
     ties="no slope without variation, no spread when the covariance is not negative",
+    edges=(
+        "The tick rule gives 0 before the first change of price.",
+        "Fewer than three price changes have no spread.",
+    ),
+    merging="Not mergeable over trades: computed from the series it is given.",
+    evidence="How far price moved per unit of signed volume in the sample.",
+    not_evidence="The cost of a future order; packages differ in window and covariance.",
     source="Kyle 1985; Roll 1984; orderflow-metrics 0.40 and orderflowkit 0.1 agree",
+    example=Example(
+        "The six trades in the order of the table.",
+        (("kyle_lambda", "-0.028011"), ("roll_spread", "1.290994"), ("tick_rule", "0 1 1 1 1 -1")),
+    ),
 )
 
 

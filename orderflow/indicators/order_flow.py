@@ -14,21 +14,57 @@ import msgspec
 
 from orderflow import flow
 from orderflow.flow import FlowBar
-from orderflow.indicators.card import RuleCard
+from orderflow.indicators.card import Example, Parameter, RuleCard
 
 RATIO_PLACES = Decimal("0.000001")
 
 CARD = RuleCard(
     name="order_flow",
     version=1,
+    family="flow",
+    summary="Who was the aggressor: delta, its path, and the three spellings of imbalance.",
     formula=(
         "delta = buy - sell; imbalance = delta / volume; buy_ratio = buy / volume; "
         "imbalance_ratio = buy / sell; cumulative_delta = sum of delta since its anchor; "
         "min_delta, max_delta = extremes of the running delta, the start (0) included."
     ),
     units="volumes in base units, quote volumes in quote units, ratios to six places",
+    parameters=(
+        Parameter("anchor", "00:00 UTC", "time", "where cumulative_delta starts, always served"),
+    ),
     ties="a ratio without denominator is null, never 0",
+    edges=(
+        "The aggressor decides the side; a venue that names the maker is turned round in its codec.",
+        "Bars keep the delta extremes without the starting 0; answers include it.",
+        "Several venues together know the extremes at the resolution of 5 s bars, or not at all.",
+        "An empty window has delta 0 and no imbalance.",
+    ),
+    merging=(
+        "Exact in time for every number; across venues exact for sums, null or of stated "
+        "resolution for the extremes."
+    ),
+    evidence=(
+        "Which side crossed the spread in the same window: over a BTC day delta explains 28 % "
+        "(1 s) to 57 % (15 m) of the variance of the same bar's price change."
+    ),
+    not_evidence=(
+        "The next bar: its price change is explained to 0.7 % at most, out of sample to 0.4 % or "
+        "less."
+    ),
     source="orderflow-metrics 0.40 (imbalance), freqtrade 2026.9 (delta and its extremes)",
+    example=Example(
+        "The six trades in one minute.",
+        (
+            ("buy_volume", "12"),
+            ("sell_volume", "14"),
+            ("delta", "-2"),
+            ("min_delta", "-6"),
+            ("max_delta", "4"),
+            ("imbalance", "-0.076923"),
+            ("buy_ratio", "0.461538"),
+            ("imbalance_ratio", "0.857143"),
+        ),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from orderflow.footprint import Rows
-from orderflow.indicators.card import RuleCard
+from orderflow.indicators.card import Example, Parameter, RuleCard
 
 Method = Literal["single", "pair"]
 METHODS: tuple[Method, ...] = ("single", "pair")
@@ -21,13 +21,43 @@ VALUE_AREA_PCT = 70
 CARD = RuleCard(
     name="volume_profile",
     version=1,
+    family="profile",
+    summary="Volume at price of a window, its point of control and its value area.",
     formula=(
-        "POC = row with the most volume. Value area: start at the POC; add the better neighbour "
-        "(single: one occupied row above or below; pair: two) until volume >= 70 % of the total."
+        "Row r covers the prices from r x row_size up to the next row. POC = row with the most "
+        "volume. Value area: start at the POC; add the better neighbour (single: one occupied row "
+        "above or below; pair: two) until 100 x inside >= 70 x total."
     ),
     units="prices are the low price of their row; volumes in base units",
+    parameters=(
+        Parameter("row_size", "the served row of the timeframe", "price", "width of a row"),
+        Parameter("va_method", "single", "single or pair", "rows compared at each step"),
+        Parameter("va_pct", "70", "percent", "share of the volume the value area must reach"),
+    ),
     ties="POC: nearest to the middle of the range, then the lower row. Value area: equal -> up.",
-    source="Dalton, Mind Over Markets, 2013, appendix 1",
+    edges=(
+        "One price is POC, VAH and VAL at once.",
+        "Empty rows are stepped over: only rows with volume are compared.",
+        "With few rows the area overshoots; the share it really holds is served as va_pct.",
+        "Without volume there is no profile.",
+    ),
+    merging="Exact: rows add; POC and value area are computed again from the sum.",
+    evidence="Where volume changed hands in the window, and around which price most of it did.",
+    not_evidence="A forecast; that price returns to a POC or respects a value area is not shown.",
+    source=(
+        "Dalton, Mind Over Markets, 2013, appendix 1; single rows agree with four independent "
+        "implementations on real hours, pairs with two"
+    ),
+    example=Example(
+        "The six trades in one minute, rows of 1.",
+        (
+            ("poc", "101"),
+            ("vah", "102"),
+            ("val", "100"),
+            ("value_area_volume", "23"),
+            ("total_volume", "26"),
+        ),
+    ),
 )
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from backbone import telemetry
+from orderflow.errors import ConfigError
 from orderflow.indicators import INDICATORS
 from orderflow.timeframe import PERIODS, TIMEFRAMES
+from wadm.indicators_page import page_with_cards
 from wadm.settings_page import settings_table
 
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
@@ -42,6 +44,14 @@ def test_every_metric_is_documented(root: Path) -> None:
 def test_every_indicator_has_its_heading(root: Path, name: str) -> None:
     """docs/indicators.md has a heading per registered indicator."""
     assert f"\n## {name}\n" in page(root, "indicators.md")
+
+
+def test_indicator_sections_are_the_cards(root: Path) -> None:
+    """The sections of docs/indicators.md equal the rule cards of the code (write: make docs)."""
+    text = page(root, "indicators.md")
+    assert page_with_cards(text) == text
+    with pytest.raises(ConfigError):
+        page_with_cards("no marks")
 
 
 def test_links_resolve(root: Path) -> None:

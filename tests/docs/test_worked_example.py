@@ -5,36 +5,38 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+from six_trades import SIX_TRADES
+
 from orderflow import answers
 from orderflow.answers import Wanted
+from orderflow.indicators import INDICATORS
 from orderflow.parts import FlowPart, FootprintPart
 from orderflow.symbols import Selection
 from orderflow.timeframe import MINUTE_MS, Window
 from orderflow.trade import InstrumentChanged, TradeBatch
 from processor import windows
 from processor.engine import Engine
+from wadm.indicators_page import BEGIN
 
 START_MS = 1_735_689_600_000
 
 
 def tables(root: Path) -> tuple[list[list[str]], dict[str, str]]:
-    """The trades and the numbers of the page."""
-    text = (root / "docs/indicators.md").read_text().split("### Worked example")[1]
+    """The trades of the page, and the numbers of the two cards that answers serve."""
+    text = (root / "docs/indicators.md").read_text().split("## Worked example")[1]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.split("## order_flow")[0].splitlines()
+        for line in text.split(BEGIN)[0].splitlines()
         if line.startswith("|") and "---" not in line
     ]
-    trades = [row for row in rows if len(row) == 3][1:]
-    numbers = {row[0]: row[1] for row in rows if len(row) == 2}
-    del numbers["number"]
-    return trades, numbers
+    cards = (INDICATORS["volume_profile"], INDICATORS["order_flow"])
+    return rows[1:], {name: value for card in cards for name, value in card.example.numbers}
 
 
 def test_worked_example(root: Path) -> None:
     """Every number on the page is what the code gives for the page's own trades."""
     trades, numbers = tables(root)
-    assert len(trades) == 6
+    assert [(int(row[0]), int(row[1]), row[2] == "buy") for row in trades] == list(SIX_TRADES)
     engine = Engine({"ABUSDT": Decimal(1)})
     engine.handle(
         InstrumentChanged("binance", "spot", "ABUSDT", "AB", "USDT", Decimal(1), Decimal(1))

@@ -202,7 +202,10 @@ def test_empty_is_neutral_on_both_sides(a: list) -> None:
 def test_rescale_is_exact(a: list, ticks: int, lots: int) -> None:
     """Finer steps multiply every count and change no price, size or amount."""
     bar = direct(numbered(a), (0, 1_000)).flow
-    fine = bar.rescaled(TICK / ticks if 5 % ticks == 0 else TICK / 5, LOT / (lots if lots in {1, 2, 4, 5, 8} else 10))
+    fine = bar.rescaled(
+        TICK / ticks if 5 % ticks == 0 else TICK / 5,
+        LOT / (lots if lots in {1, 2, 4, 5, 8} else 10),
+    )
     for name in ("open_ticks", "high_ticks", "low_ticks", "close_ticks"):
         old, new = getattr(bar, name), getattr(fine, name)
         assert (old is None) == (new is None)

@@ -16,6 +16,8 @@ from sim_support import short_tape
 from typer.testing import CliRunner
 
 from backbone.settings import read_settings
+from orderflow.errors import ConfigError
+from orderflow.indicators import INDICATORS
 from simulator.archive import archive_path, fetch_day
 from simulator.service import Simulator
 from simulator.tapes import load_tape
@@ -244,3 +246,18 @@ async def _ready(client: httpx2.AsyncClient) -> dict[str, Any]:
                 answer: dict[str, Any] = response.json()
                 return answer
             await asyncio.sleep(0.1)
+
+
+def test_explain() -> None:
+    """A card for people and for machines; without a name the list of them."""
+    card = json.loads(run("explain", "volume-profile", "--json").stdout)
+    assert card["algo"] == "volume_profile/1"
+    assert {"formula", "units", "parameters", "ties", "edges", "source", "evidence"} <= set(card)
+    assert "va_method" in run("explain", "volume_profile").stdout
+    assert "parameter" not in run("explain", "impact").stdout
+    names = [one["name"] for one in json.loads(run("explain", "--json").stdout)]
+    assert names == list(INDICATORS)
+    assert "order_flow" in run("explain").stdout
+    unknown = run("explain", "magic")
+    assert isinstance(unknown.exception, ConfigError)
+    assert "volume_profile" in str(unknown.exception)
