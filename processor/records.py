@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from backbone.store.base import FLOW_BARS, FOOTPRINTS, ORDER_FLOW, VOLUME_PROFILE, Record
+from backbone.store.base import (
+    DISTRIBUTIONS,
+    EVENTS,
+    FLOW_BARS,
+    FOOTPRINTS,
+    ORDER_FLOW,
+    VOLUME_PROFILE,
+    Record,
+)
+from orderflow.distribution import page_end, page_to_body, series_name
 from orderflow.encoding import bar_to_body, flow_to_body
+from orderflow.event import EVENT_SERIES, events_to_body
 from orderflow.footprint import FootprintBar
 from orderflow.grid import plain
 from orderflow.indicators import volume_profile
-from orderflow.timeframe import DAY_MS, HOUR_MS, PERIODS
+from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, PERIODS
+from processor.chronicle import Due
 from processor.engine import WindowResult
 from processor.stream import MinuteResult
 
@@ -26,6 +37,8 @@ PROFILE_KEPT_MS = {name: max(kept, 7 * DAY_MS) for name, kept in FOOTPRINT_KEPT_
 FLOW_KEPT_MS = {"1m": DAY_MS, "5m": 3 * DAY_MS, "15m": 7 * DAY_MS, "1h": 30 * DAY_MS}
 CELLS_KEPT_MS = 2 * HOUR_MS
 REFRESH_KEPT_MS = DAY_MS
+EVENTS_KEPT_MS = 30 * DAY_MS
+DISTRIBUTIONS_KEPT_MS = 90 * DAY_MS
 REFRESH = "refresh"
 """Timeframe name of the minute refresh: one record holds the rolling summary of every timeframe."""
 
@@ -74,6 +87,40 @@ def refresh_record(
         expires_at_ms=wall_ms + REFRESH_KEPT_MS,
         body=body,
     )
+
+
+def chronicle_records(due: Due, wall_ms: int) -> list[Record]:
+    """Pages of events, one per minute, and of distributions, one per hour and revision."""
+    records = [
+        Record(
+            collection=EVENTS,
+            instrument=page.instrument,
+            timeframe=EVENT_SERIES,
+            start_ms=page.minute_ms,
+            revision=page.revision,
+            applied_through_ms=page.minute_ms + MINUTE_MS,
+            published_at_ms=wall_ms,
+            expires_at_ms=wall_ms + EVENTS_KEPT_MS,
+            body=events_to_body(page.events),
+        )
+        for page in due.events
+    ]
+    for hour in due.pages:
+        start = hour.page.start_ms
+        records.append(
+            Record(
+                collection=DISTRIBUTIONS,
+                instrument=hour.instrument,
+                timeframe=series_name(hour.timeframe, start),
+                start_ms=start,
+                revision=hour.revision,
+                applied_through_ms=page_end(start, hour.timeframe),
+                published_at_ms=wall_ms,
+                expires_at_ms=wall_ms + DISTRIBUTIONS_KEPT_MS,
+                body=page_to_body(hour.page),
+            )
+        )
+    return records
 
 
 def summary(bar: FootprintBar) -> dict[str, str] | None:

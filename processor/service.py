@@ -22,6 +22,7 @@ from orderflow.errors import BusError, StoreError, WadmError
 from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
 from orderflow.trade import TradeBatch, Watermark
 from processor import checkpoint, windows
+from processor.chronicler import Chronicler
 from processor.engine import Engine, Results, Said
 from processor.history import KEPT_MS
 from processor.live import ProcessorView
@@ -59,6 +60,10 @@ class ProcessorService:
         self.clocks: dict[str, VenueClock] = {}
         self.view = ProcessorView(self.engine, source, self.now_ms)
         self.pending: list[Record] = []
+        self.chronicler = Chronicler(
+            store, lambda name: self.engine.streams[name].history.minutes, self._later
+        )
+        self._history_loaded = asyncio.Event()
         self.saved_ms: dict[str, int] = {}
         self.store_errors = 0
         self._refreshed: dict[str, int] = {}
@@ -79,12 +84,14 @@ class ProcessorService:
         self._subscription = await self.bus.subscribe(TRADES, "processor")
         await self.restore()
         loading = asyncio.create_task(self._load_history())
+        chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
         try:
             await self._consume(self._subscription)
         except BusError:
             log.info("processor.bus_closed")
         finally:
             loading.cancel()
+            chronicling.cancel()
             await self._finish()
 
     async def restore(self) -> None:
@@ -112,7 +119,12 @@ class ProcessorService:
                         stream.history.put(bar, quality)
                 end = start
                 await asyncio.sleep(0)
+        self._history_loaded.set()
         log.info("processor.history_loaded")
+
+    def _later(self, records: list[Record]) -> None:
+        """Records that are not made from the results of a tick."""
+        self.pending += records
 
     # Work
 
@@ -162,7 +174,7 @@ class ProcessorService:
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
-                self._collect(results)
+                self._collect(name, results)
                 await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
             if perf_counter() - began > TURN_S:
                 await asyncio.sleep(0)
@@ -171,7 +183,7 @@ class ProcessorService:
             await self._writing
         self._persist(mono)
 
-    def _collect(self, results: Results) -> None:
+    def _collect(self, name: str, results: Results) -> None:
         wall = wall_ms()
         for minute in results.minutes:
             self.pending += minute_records(minute, wall)
@@ -179,6 +191,7 @@ class ProcessorService:
             self.pending += window_records(window, wall)
         for minute in results.minutes:
             self._refresh(minute.instrument, minute.bar.flow.end_ms, wall)
+        self.pending += self.chronicler.take(name, results)
 
     def _refresh(self, name: str, minute_ms: int, wall: int) -> None:
         """The rolling profile of every timeframe, once a minute and stream."""

@@ -18,8 +18,9 @@ FOOTPRINTS = "footprints"
 VOLUME_PROFILE = "volume_profile"
 ORDER_FLOW = "order_flow"
 EVENTS = "events"
-COLLECTIONS = (FLOW_BARS, FOOTPRINTS, VOLUME_PROFILE, ORDER_FLOW, EVENTS)
-EVERY_REVISION = frozenset({VOLUME_PROFILE})
+DISTRIBUTIONS = "distributions"
+COLLECTIONS = (FLOW_BARS, FOOTPRINTS, VOLUME_PROFILE, ORDER_FLOW, EVENTS, DISTRIBUTIONS)
+EVERY_REVISION = frozenset({VOLUME_PROFILE, DISTRIBUTIONS})
 
 
 class Record(msgspec.Struct, gc=False, frozen=True):
@@ -40,6 +41,8 @@ class Query(msgspec.Struct, gc=False, frozen=True):
     """Records of one series with start_ms in [start_ms, end_ms); the newest revision of each.
 
     `now_ms` is wall time, for expiry. `limit` counts from the newest; order is oldest first.
+    With `as_of_ms` (wall time) only what was published by then exists: in a collection of
+    EVERY_REVISION the newest revision of that time, elsewhere the record unless it is newer.
     """
 
     collection: str
@@ -49,6 +52,7 @@ class Query(msgspec.Struct, gc=False, frozen=True):
     end_ms: int
     now_ms: int
     limit: int = 1_000
+    as_of_ms: int | None = None
 
 
 class Store(Protocol):

@@ -48,6 +48,7 @@ class MemoryStore:
                 and record.timeframe == query.timeframe
                 and query.start_ms <= record.start_ms < query.end_ms
                 and record.expires_at_ms > query.now_ms
+                and (query.as_of_ms is None or record.published_at_ms <= query.as_of_ms)
             ):
                 known = newest.get(record.start_ms)
                 if known is None or _order(record) > _order(known):

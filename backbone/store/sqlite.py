@@ -20,6 +20,7 @@ import msgspec
 from backbone.store.base import COLLECTIONS, EVERY_REVISION, Query, Record
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
+from orderflow.encoding import INT64_MAX
 from orderflow.errors import StoreError
 
 SCHEMA = 1
@@ -59,6 +60,7 @@ WHERE (excluded.revision, excluded.applied_through_ms) > (revision, applied_thro
 SELECT = """
 SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_ms, body
 FROM {name} WHERE series = ? AND start_ms >= ? AND start_ms < ? AND expires_at_ms > ?
+AND published_at_ms <= ?
 GROUP BY start_ms ORDER BY start_ms DESC LIMIT ?
 """
 
@@ -186,7 +188,8 @@ class SqliteStore:
         ).fetchone()
         if series is None:
             return []
-        span = (series[0], query.start_ms, query.end_ms, query.now_ms, query.limit)
+        as_of_ms = INT64_MAX if query.as_of_ms is None else query.as_of_ms
+        span = (series[0], query.start_ms, query.end_ms, query.now_ms, as_of_ms, query.limit)
         rows = connection.execute(SELECT.format(name=query.collection), span).fetchall()
         return [
             Record(

@@ -16,7 +16,17 @@ from typing import Any
 import pytest
 
 from backbone.store import STORES
-from backbone.store.base import COLLECTIONS, FOOTPRINTS, VOLUME_PROFILE, Query, Record, Store
+from backbone.store.base import (
+    COLLECTIONS,
+    DISTRIBUTIONS,
+    EVENTS,
+    EVERY_REVISION,
+    FOOTPRINTS,
+    VOLUME_PROFILE,
+    Query,
+    Record,
+    Store,
+)
 from backbone.store.frame import framed, unframed
 from backbone.store.sqlite import SqliteStore
 from orderflow.errors import StoreError
@@ -94,6 +104,41 @@ async def test_expiry(store: Store) -> None:
     assert [r.start_ms for r in await store.query(query(now_ms=50))] == [2]
     assert await store.sweep(50) == 1
     assert [r.start_ms for r in await store.query(query(now_ms=0))] == [2]
+
+
+@pytest.mark.parametrize("collection", sorted(EVERY_REVISION))
+async def test_as_of_every_revision(store: Store, collection: str) -> None:
+    """Where every revision is kept, a question about the past gets the newest of that time."""
+    for revision, published in ((0, 100), (1, 200), (2, 300)):
+        await store.put(
+            [record(7, revision, published_at_ms=published, collection=collection)],
+        )
+    found = {
+        at: [r.revision for r in await store.query(query(collection=collection, as_of_ms=at))]
+        for at in (99, 100, 250, 300)
+    }
+    assert found == {99: [], 100: [0], 250: [1], 300: [2]}
+    (newest,) = await store.query(query(collection=collection))
+    assert newest.revision == 2
+
+
+async def test_as_of_newest_only(store: Store) -> None:
+    """Elsewhere a record that was published later is not seen, and counts for no limit."""
+    await store.put([record(1, published_at_ms=100), record(2, published_at_ms=200)])
+    found = await store.query(query(as_of_ms=150, limit=1))
+    assert [r.start_ms for r in found] == [1]
+
+
+async def test_events_and_distributions(store: Store) -> None:
+    """Pages of events are replaced by newer ones; pages of distributions are kept side by side."""
+    for collection, kept in ((EVENTS, 1), (DISTRIBUTIONS, 2)):
+        for revision in (0, 1):
+            body = {"events": [{"id": "a", "n": revision}], "counts": [[-3, 4], [1, 2]]}
+            await store.put([record(0, revision, collection=collection, body=body)])
+        (found,) = await store.query(query(collection=collection))
+        assert (found.revision, found.body["events"][0]["n"]) == (1, 1)
+        assert found.body["counts"] == [[-3, 4], [1, 2]]
+        assert await store.sweep(10**9) == kept
 
 
 async def test_all_or_nothing(store: Store) -> None:

@@ -1,0 +1,138 @@
+"""The chronicler: runs the chronicle of every stream and brings it what the store knows already.
+
+Bars are taken at once where everything needed is in memory; else they wait, in order, while it is
+loaded in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from backbone.clock import wall_ms
+from backbone.store.base import DISTRIBUTIONS, EVENTS, FOOTPRINTS, Query, Record, Store
+from orderflow.distribution import page_from_body, series_name
+from orderflow.encoding import bar_from_body
+from orderflow.errors import StoreError
+from orderflow.event import EVENT_SERIES, events_from_body
+from processor.chronicle import Chapter, Closed, Need, closed_bars
+from processor.engine import Results
+from processor.eventmaker import Minutes
+from processor.records import chronicle_records
+
+log = structlog.get_logger()
+
+MOST_PAGES = 2_000
+RETRY_S = 5.0
+PER_TURN = 50
+"""Stored bars read before the event loop may turn."""
+
+
+class Chronicler:
+    """Chapters by instrument; `minutes_of` gives the closed minutes of a stream."""
+
+    def __init__(
+        self,
+        store: Store,
+        minutes_of: Callable[[str], Minutes],
+        emit: Callable[[list[Record]], None],
+    ) -> None:
+        self.store = store
+        self.minutes_of = minutes_of
+        self.emit = emit
+        self.chapters: dict[str, Chapter] = {}
+        self.waiting: dict[str, deque[list[Closed]]] = {}
+        self._work = asyncio.Event()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing waits for the store."""
+        return not self.waiting
+
+    def take(self, instrument: str, results: Results) -> list[Record]:
+        """What follows from these results; empty when they have to wait."""
+        closed = closed_bars(results)
+        chapter = self.chapters.setdefault(instrument, Chapter(instrument))
+        if instrument in self.waiting or chapter.missing(closed):
+            self.waiting.setdefault(instrument, deque()).append(closed)
+            self._work.set()
+            return []
+        wall = wall_ms()
+        return chronicle_records(chapter.take(closed, self.minutes_of(instrument), wall), wall)
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Load what is missing and take what waited, until cancelled; begins when `ready`."""
+        await ready.wait()
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            for instrument in list(self.waiting):
+                try:
+                    await self._catch_up(instrument)
+                except StoreError as error:
+                    log.warning("processor.chronicle_waits", error=str(error))
+                    await asyncio.sleep(RETRY_S)
+                    self._work.set()
+
+    async def _catch_up(self, instrument: str) -> None:
+        """Everything one stream has waiting, oldest first."""
+        chapter, queue = self.chapters[instrument], self.waiting[instrument]
+        while queue:
+            for need in chapter.missing(queue[0]):
+                await self._load(chapter, need)
+            wall = wall_ms()
+            due = chapter.take(queue.popleft(), self.minutes_of(instrument), wall)
+            self.emit(chronicle_records(due, wall))
+            await asyncio.sleep(0)
+        del self.waiting[instrument]
+
+    async def _load(self, chapter: Chapter, need: Need) -> None:
+        if need.what == "events":
+            await self._load_events(chapter, need)
+        elif need.what == "recent":
+            records = await self._query(chapter, FOOTPRINTS, need, need.timeframe)
+            bars = [bar_from_body(record.body) for record in records]
+            chapter.load_recent(need, bars, wall_ms())
+        else:
+            await self._load_page(chapter, need)
+
+    async def _load_events(self, chapter: Chapter, need: Need) -> None:
+        stored = [
+            (record.start_ms, events_from_body(record.body), record.revision)
+            for record in await self._query(chapter, EVENTS, need, EVENT_SERIES)
+        ]
+        chapter.load_events(need, stored)
+        pages = [minute for minute, _, _ in stored]
+        chapter.fill_overdue(pages, self.minutes_of(chapter.instrument), wall_ms())
+
+    async def _load_page(self, chapter: Chapter, need: Need) -> None:
+        name = series_name(need.timeframe, need.start_ms)
+        said = None
+        for record in await self._query(chapter, DISTRIBUTIONS, need, name):
+            said = (page_from_body(record.start_ms, record.body), record.revision)
+        records = await self._query(chapter, FOOTPRINTS, need, need.timeframe)
+        bars = []
+        for place, record in enumerate(records):
+            bar, quality = bar_from_body(record.body)
+            bars.append((bar.flow, quality))
+            if place % PER_TURN == PER_TURN - 1:
+                await asyncio.sleep(0)
+        chapter.load_page(need, said, bars)
+
+    async def _query(
+        self, chapter: Chapter, collection: str, need: Need, timeframe: str
+    ) -> list[Record]:
+        return await self.store.query(
+            Query(
+                collection,
+                chapter.instrument,
+                timeframe,
+                need.start_ms,
+                need.end_ms,
+                wall_ms(),
+                MOST_PAGES,
+            )
+        )
