@@ -34,7 +34,7 @@ CARD = RuleCard(
     ),
     ties="a ratio without denominator is null, never 0",
     edges=(
-        "The aggressor decides the side; a venue that names the maker is turned round in its codec.",
+        "The aggressor decides the side; where a venue names the maker its codec turns it round.",
         "Bars keep the delta extremes without the starting 0; answers include it.",
         "Several venues together know the extremes at the resolution of 5 s bars, or not at all.",
         "An empty window has delta 0 and no imbalance.",

@@ -1,4 +1,4 @@
-"""What the flow, footprint and impact cards give for the six trades of docs/indicators.md, computed by the code."""
+"""What the flow and footprint cards give for the six trades of docs/indicators.md."""
 
 from __future__ import annotations
 

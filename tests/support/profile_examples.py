@@ -1,4 +1,4 @@
-"""What the profile cards give for the six trades of docs/indicators.md, computed by the code."""
+"""What the profile cards give for the six trades of docs/indicators.md."""
 
 from __future__ import annotations
 
