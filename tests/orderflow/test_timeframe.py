@@ -74,7 +74,9 @@ def test_other_spellings(text: str) -> None:
     assert int(number) * units[unit] == TIMEFRAMES[name]
 
 
-@pytest.mark.parametrize("text", ["", "2m", "1M", "1H", " 1h", "1h\n", "60.0", "１h", "-5", "5s"])
+@pytest.mark.parametrize(
+    "text", ["", "2m", "1M", "1H", " 1h", "1h\n", "60.0", "\uff11h", "-5", "5s"]
+)
 def test_unknown_timeframes(text: str) -> None:
     """Anything else is refused with the allowed ones, and the text itself is not repeated."""
     with pytest.raises(ValidationError) as caught:
