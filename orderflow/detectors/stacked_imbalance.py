@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from orderflow.detectors.rule import Finding, Look, Rule
 from orderflow.indicators.diagonal_imbalance import (
-    RATIO,
-    STACK,
+    RATIO_PCT,
     Side,
     diagonal_imbalances,
-    stacked,
+    minimum_of,
 )
+from orderflow.indicators.stacked_imbalance import STACK, stacked_imbalances
 
 SIDES: tuple[Side, ...] = ("buy", "sell")
 
@@ -17,14 +17,12 @@ SIDES: tuple[Side, ...] = ("buy", "sell")
 def find(look: Look) -> list[Finding]:
     """One claim per side; rows count from the bar's median row volume up."""
     rows = look.bar.rows
-    volumes = sorted(buy + sell for buy, sell, _ in rows.values() if buy + sell)
-    if len(volumes) < STACK:
-        return []
-    minimum = volumes[(len(volumes) - 1) // 2]
-    found = diagonal_imbalances(rows, ratio=RATIO, minimum_lots=minimum)
+    minimum = minimum_of(rows)
+    found = diagonal_imbalances(rows, minimum_lots=minimum)
+    stacks = stacked_imbalances(found)
     claims = []
     for side in SIDES:
-        runs = stacked(found, side)
+        runs = [(stack.low_row, stack.high_row) for stack in stacks if stack.side == side]
         if not runs:
             continue
         low, high = max(runs, key=lambda run: (run[1] - run[0], -run[0]))
@@ -38,7 +36,7 @@ def find(look: Look) -> list[Finding]:
                 for a, b in runs
             ],
             "least_rows": STACK,
-            "ratio": RATIO,
+            "ratio": RATIO_PCT // 100,
             "minimum_volume": look.size(minimum),
             "zero_opponents": sum(i.zero_opponent for i in found if i.side == side),
             "row_size": f"{look.bar.row_size:f}",

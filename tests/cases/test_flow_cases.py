@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from orderflow.flow import FlowBar
-from orderflow.indicators.diagonal_imbalance import diagonal_imbalances, stacked
+from orderflow.indicators.diagonal_imbalance import diagonal_imbalances
 from orderflow.indicators.impact import kyle_lambda, roll_spread, tick_rule
 from orderflow.indicators.market_profile import initial_balance, single_prints, tpo
 from orderflow.indicators.order_flow import served_extremes
+from orderflow.indicators.stacked_imbalance import stacked_imbalances
 from orderflow.indicators.vwap import vwap
 from orderflow.instrument import Instrument
 from orderflow.timeframe import MINUTE_MS
@@ -118,7 +119,8 @@ def test_diagonal_imbalance(shared: Path, name: str) -> None:
     found = diagonal_imbalances(rows, minimum_lots=10)
     assert [i.row for i in found if i.side == "buy"] == spec["ask_imbalance"]
     assert [i.row for i in found if i.side == "sell"] == spec["bid_imbalance"]
-    assert [list(run) for run in stacked(found, "buy")] == spec["stacked_ask"]
+    stacks = [s for s in stacked_imbalances(found) if s.side == "buy"]
+    assert [[s.low_row, s.high_row] for s in stacks] == spec["stacked_ask"]
     gaps = [i for i in found if i.zero_opponent]
     assert gaps == [i for i in found if i.opponent_lots == 0]
 

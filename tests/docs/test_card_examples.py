@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import evidence_examples
 import flow_examples
 import profile_examples
 import pytest
@@ -10,7 +11,7 @@ from orderflow.indicators import INDICATORS
 
 THROUGH_THE_ENGINE = {"volume_profile", "order_flow"}
 """Computed by test_worked_example, as answers serve them."""
-COMPUTED = profile_examples.COMPUTED | flow_examples.COMPUTED
+COMPUTED = profile_examples.COMPUTED | flow_examples.COMPUTED | evidence_examples.COMPUTED
 
 
 @pytest.mark.parametrize("name", sorted(COMPUTED))
