@@ -9,11 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mcp_server import parameters
+from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
 from mcp_server.openapi import document
 from mcp_server.parameters import FLOW, FOOTPRINT, PROFILE, SNAPSHOT, SUMMARY, Question
 from mcp_server.payload import encoded, etag
 from mcp_server.queries import Queries
-from orderflow.reports import Report
+from orderflow.report import Report
 from orderflow.timeframe import MINUTE_MS
 
 Metrics = Callable[[], tuple[bytes, str]]
@@ -36,6 +37,8 @@ class Http:
             "/footprint/{symbol:path}": self.footprint,
             "/indicators/summary/{symbol:path}": self.summary,
             "/snapshot": self.snapshot,
+            "/events": self.events,
+            "/events/base-rates/{kind}": self.base_rates,
             "/symbols": self.symbols,
             "/status": self.status,
             "/health": self.health,
@@ -76,6 +79,17 @@ class Http:
         asked, period = self._both(request, SNAPSHOT, "")
         symbols = parameters.symbol_list(request.query_params.get("symbols"))
         report = await self.queries.snapshot(symbols, asked, period)
+        return self._answer(request, report, asked)
+
+    async def events(self, request: Request) -> Response:
+        """What the rules saw, newest first."""
+        asked = self._about_events(request, EVENT_NAMES)
+        return self._answer(request, await self.queries.about_events.events(asked), asked)
+
+    async def base_rates(self, request: Request) -> Response:
+        """What followed events of one kind."""
+        asked = self._about_events(request, RATE_NAMES)
+        report = await self.queries.about_events.base_rates(request.path_params["kind"], asked)
         return self._answer(request, report, asked)
 
     async def symbols(self, request: Request) -> Response:
@@ -124,6 +138,10 @@ class Http:
         values = parameters.single_values(request.query_params.multi_items(), ("numbers",))
         return parameters.question("", values)
 
+    def _about_events(self, request: Request, allowed: Sequence[str]) -> EventQuestion:
+        values = parameters.single_values(request.query_params.multi_items(), allowed)
+        return event_question(values)
+
     def _both(
         self, request: Request, allowed: Sequence[str], symbol: str
     ) -> tuple[Question, str | None]:
@@ -131,7 +149,9 @@ class Http:
         period = values.pop("period", None)
         return parameters.question(symbol, values), period
 
-    def _answer(self, request: Request, report: Report, asked: Question) -> Response:
+    def _answer(
+        self, request: Request, report: Report, asked: Question | EventQuestion
+    ) -> Response:
         """The report, or 304 when only its age has changed."""
         tag = etag(report, asked.numbers)
         headers = HEADERS | {"ETag": tag}

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from pydantic.json_schema import models_json_schema
 
+from mcp_server.events import EVENT_NAMES, KINDS, RATE_NAMES
 from mcp_server.parameters import (
+    CONTEXTS,
     FLOW,
     FOOTPRINT,
     MOST_BARS,
@@ -19,7 +21,10 @@ from mcp_server.parameters import (
     SUMMARY,
 )
 from orderflow import reports
+from orderflow.context_reports import BaseRatesReport, EventsReport
+from orderflow.detectors import DETECTORS
 from orderflow.indicators.volume_profile import METHODS
+from orderflow.report import Report
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
 PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -40,8 +45,18 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "row_size": ({"type": "string"}, "a whole multiple of the base row, see /symbols"),
     "max_levels": ({"type": "integer", "minimum": 1, "maximum": MOST_LEVELS}, "rows kept"),
     "symbols": ({"type": "string"}, "1 to 50 symbols by comma"),
+    "symbol": ({"type": "string", "maxLength": 40}, "as in the paths of other answers"),
+    "context": (
+        {"type": "string", "enum": list(CONTEXTS)},
+        "percentiles at detail=full: bars of the same UTC hour (default), of all hours, or none",
+    ),
+    "kinds": ({"type": "string"}, f"by comma, default all: {', '.join(KINDS)}"),
+    "side": ({"type": "string", "enum": ["buy", "sell"]}, "direction of the event"),
+    "since": ({"type": "string"}, "epoch ms or ISO-8601; events from here on, exchange time"),
+    "as_of": ({"type": "string"}, "epoch ms or ISO-8601; only what was published by then"),
+    "cursor": ({"type": "string"}, "next_cursor of an earlier answer: older events"),
 }
-PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[reports.Report], ...]]] = {
+PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
     "/volume_profile/{symbol}": (
         "Volume profile: POC, VAH, VAL and levels",
         PROFILE,
@@ -55,6 +70,12 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[reports.Report], ...]]] 
     "/footprint/{symbol}": ("Footprint bars", FOOTPRINT, (reports.FootprintReport,)),
     "/indicators/summary/{symbol}": ("Profile and flow", SUMMARY, (reports.SummaryReport,)),
     "/snapshot": ("Several symbols in one answer", SNAPSHOT, (reports.SnapshotReport,)),
+    "/events": ("Events, newest first", EVENT_NAMES, (EventsReport,)),
+    "/events/base-rates/{kind}": (
+        "What followed events of one kind",
+        RATE_NAMES,
+        (BaseRatesReport,),
+    ),
     "/symbols": ("What is collected", ("numbers",), (reports.SymbolsReport,)),
     "/status": ("Streams and connections", ("numbers",), (reports.StatusReport,)),
     "/health": ("Status, 503 while not ready", (), (reports.StatusReport,)),
@@ -64,7 +85,7 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[reports.Report], ...]]] 
 @functools.cache
 def document() -> bytes:
     """The document as JSON."""
-    used: dict[str, type[reports.Report]] = {"ErrorReport": reports.ErrorReport}
+    used: dict[str, type[Report]] = {"ErrorReport": reports.ErrorReport}
     for _, _, models in PATHS.values():
         used |= {model.__name__: model for model in models}
     _, definitions = models_json_schema(
@@ -92,6 +113,9 @@ def _operation(path: str) -> dict[str, Any]:
     title, names, models = PATHS[path]
     refs = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
     listed = [_parameter(name, "query", *PARAMETERS[name]) for name in names]
+    if "{kind}" in path:
+        kinds = {"type": "string", "enum": list(DETECTORS)}
+        listed.insert(0, _parameter("kind", "path", kinds, "kind of event"))
     if "{symbol}" in path:
         text = "BTCUSDT, BTC/USDT:USDT, BINANCE:BTCUSDT.P, binance:perp:BTCUSDT"
         listed.insert(0, _parameter("symbol", "path", {"type": "string", "maxLength": 40}, text))
@@ -110,7 +134,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict
     return {
         "name": name,
         "in": place,
-        "required": place == "path" or name == "symbols",
+        "required": place == "path" or name in {"symbols", "symbol"},
         "schema": schema,
         "description": text,
     }

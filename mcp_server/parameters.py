@@ -18,10 +18,14 @@ MOST_BARS = 1_000
 MOST_FULL_BARS = 200
 MOST_LEVELS = 2_000
 MOST_SYMBOLS = 50
+LISTS = frozenset({"symbols", "kinds"})
+"""Parameters that hold several names by comma."""
 NUMBER = re.compile(r"[0-9]{1,15}")
 DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?")
 Numbers = Literal["json", "string"]
+ContextKind = Literal["same_hour", "all_hours", "none"]
+CONTEXTS = ("same_hour", "all_hours", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Question:
     va_method: Method = "single"
     row_size: Decimal | None = None
     max_levels: int | None = None
+    context: ContextKind = "same_hour"
 
     @property
     def history(self) -> bool:
@@ -53,8 +58,8 @@ class Question:
 
 
 COMMON = ("exchange", "market", "window", "start", "end", "limit", "detail", "numbers")
-PROFILE = (*COMMON, "timeframe", "va_method", "row_size", "max_levels")
-FLOW = (*COMMON, "period")
+PROFILE = (*COMMON, "timeframe", "va_method", "row_size", "max_levels", "context")
+FLOW = (*COMMON, "period", "context")
 FOOTPRINT = (*(name for name in COMMON if name != "window"), "timeframe")
 SNAPSHOT = ("symbols", "exchange", "market", "timeframe", "period", "detail", "numbers")
 SUMMARY = ("exchange", "market", "timeframe", "period", "detail", "numbers")
@@ -69,7 +74,7 @@ def single_values(pairs: Iterable[tuple[str, str]], allowed: Iterable[str]) -> d
             raise InvalidParameterError(f"unknown parameter; allowed: {', '.join(names)}")
         if name in values:
             raise InvalidParameterError(f"parameter {name} is given twice")
-        if len(value) > LONGEST * (MOST_SYMBOLS if name == "symbols" else 1):
+        if len(value) > LONGEST * (MOST_SYMBOLS if name in LISTS else 1):
             raise InvalidParameterError(f"parameter {name} is too long")
         values[name] = value
     return values
@@ -81,8 +86,8 @@ def question(symbol: str, values: Mapping[str, str], name_key: str = "timeframe"
     asked = Question(
         symbol=symbol,
         name=values.get(name_key),
-        exchange=_word(values, "exchange"),
-        market=_word(values, "market"),
+        exchange=word(values, "exchange"),
+        market=word(values, "market"),
         window=cast("WindowKind | None", choice(values, "window", ("rolling", "aligned"), None)),
         start_ms=moment(values.get("start"), "start"),
         end_ms=moment(values.get("end"), "end"),
@@ -92,6 +97,7 @@ def question(symbol: str, values: Mapping[str, str], name_key: str = "timeframe"
         va_method=cast("Method", choice(values, "va_method", METHODS, "single")),
         row_size=_decimal(values.get("row_size"), "row_size"),
         max_levels=number(values.get("max_levels"), "max_levels", MOST_LEVELS),
+        context=cast("ContextKind", choice(values, "context", CONTEXTS, "same_hour")),
     )
     return checked(asked)
 
@@ -163,7 +169,8 @@ def _decimal(text: str | None, name: str) -> Decimal | None:
     return value
 
 
-def _word(values: Mapping[str, str], name: str) -> str | None:
+def word(values: Mapping[str, str], name: str) -> str | None:
+    """A lower-case word."""
     value = values.get(name)
     if value is None:
         return None

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from mcp_server.parameters import Numbers
-from orderflow.reports import Report
+from orderflow.report import Report
 
-OPTIONAL = frozenset({"summary", "levels", "bars", "rows", "profile", "flow"})
+OPTIONAL = frozenset(
+    {"summary", "levels", "bars", "rows", "profile", "flow", "context", "outcomes"}
+)
 """Parts that a short answer leaves out altogether."""
 MOVING = frozenset({"timestamp", "age_ms", "next_update_at", "next_update_in_ms", "lag_ms"})
 """What changes with the clock alone does not change the ETag."""

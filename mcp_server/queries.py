@@ -11,6 +11,8 @@ from typing import Any
 from backbone.clock import wall_ms
 from backbone.live import FeedStatus, LiveView, StreamStatus
 from backbone.store.base import FOOTPRINTS, Query, Store
+from mcp_server.context import Context
+from mcp_server.events import EventQueries
 from mcp_server.parameters import MOST_FULL_BARS, Question
 from orderflow import answers, footprint, reports
 from orderflow.answers import Wanted, iso
@@ -54,6 +56,8 @@ class Queries:
         self.live = live
         self.store = store
         self.feeds = feeds
+        self.context = Context(live, store)
+        self.about_events = EventQueries(live, store)
 
     # Answers
 
@@ -66,9 +70,10 @@ class Queries:
         wanted = self._wanted(asked, selection, timeframe)
         if not asked.history:
             window = self._window(asked, selection, TIMEFRAMES[timeframe])
-            return answers.volume_profile_report(
+            report = answers.volume_profile_report(
                 selection, self._footprints(selection, window), wanted
             )
+            return await self.context.added(report, asked, selection, window, wanted)
         items = [
             answers.volume_profile_report(selection, parts, wanted)
             for parts in await self._history(asked, selection, timeframe)
@@ -83,7 +88,8 @@ class Queries:
         length = PERIODS[period]
         if not asked.history:
             window = self._window(asked, selection, length)
-            return answers.order_flow_report(selection, self._flows(selection, window), wanted)
+            flow = answers.order_flow_report(selection, self._flows(selection, window), wanted)
+            return await self.context.added(flow, asked, selection, window, wanted)
         if length < MINUTE_MS:
             windows = self._range(asked, selection, length)
             items = [
@@ -141,7 +147,8 @@ class Queries:
         )
 
     async def summary(self, asked: Question, period: str | None) -> reports.SummaryReport:
-        """Profile and flow of one symbol, now."""
+        """Profile and flow of one symbol, now; context is asked for with the single answers."""
+        asked = replace(asked, context="none")
         profile = await self.volume_profile(asked)
         flow = await self.order_flow(
             replace(asked, name=DEFAULT_PERIOD if period is None else period)

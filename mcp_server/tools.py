@@ -12,12 +12,14 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mcp_server import parameters
+from mcp_server.events import EVENT_NAMES, KINDS, RATE_NAMES, EventQuestion, event_question
 from mcp_server.parameters import FLOW, PROFILE, Numbers
 from mcp_server.payload import ENCODERS, structured
 from mcp_server.queries import Queries
 from orderflow import reports
+from orderflow.context_reports import BaseRatesReport, EventsReport
 from orderflow.errors import RequestError, StoreError
-from orderflow.reports import Report
+from orderflow.report import Report
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
 READ_ONLY = ToolAnnotations(
@@ -36,6 +38,13 @@ WindowName = Annotated[
     Literal["rolling", "aligned"] | None, Field(description="rolling = last whole minutes")
 ]
 Moment = Annotated[str | None, Field(description="ISO-8601 or epoch ms; history from/to here")]
+EventTimeframe = Annotated[str | None, Field(description="1m, 5m, 15m or 1h")]
+EventSide = Annotated[Literal["buy", "sell"] | None, Field(description="direction")]
+AsOf = Annotated[str | None, Field(description="only what was published by then")]
+ContextName = Annotated[
+    Literal["same_hour", "all_hours", "none"] | None,
+    Field(description="percentiles at detail=full; default same UTC hour"),
+]
 Limit = Annotated[int | None, Field(description="number of newest aligned windows")]
 Detail = Annotated[Literal["summary", "rows", "full"], Field(description="summary is short")]
 NumberForm = Annotated[Numbers, Field(description="decimals as strings or JSON numbers")]
@@ -102,6 +111,7 @@ def build_tools(queries: Queries) -> MCPServer:
         va_method: Literal["single", "pair"] = "single",
         row_size: Annotated[str | None, Field(description="multiple of the base row")] = None,
         max_levels: Annotated[int | None, Field(description="rows kept, most volume")] = None,
+        context: ContextName = None,
     ) -> Annotated[CallToolResult, ProfileAnswer]:
         """POC, VAH and VAL: where a symbol's volume traded. For buy/sell pressure use
         get_order_flow. With start, end or limit: `items`, one aligned window each."""
@@ -121,11 +131,49 @@ def build_tools(queries: Queries) -> MCPServer:
         limit: Limit = None,
         detail: Detail = "summary",
         numbers: NumberForm = "string",
+        context: ContextName = None,
     ) -> Annotated[CallToolResult, FlowAnswer]:
         """Delta, cumulative delta and imbalance: who pressed in the last seconds to an hour."""
         asked = {**locals()}
         question = _question(asked, symbol, FLOW, "period")
         return await answered(queries.order_flow(question), numbers)
+
+    @mcp.tool(title="Events", annotations=READ_ONLY)
+    async def get_events(  # noqa: PLR0913 (each is a parameter of the question)
+        symbol: Symbol,
+        kinds: Annotated[str | None, Field(description=f"by comma: {', '.join(KINDS)}")] = None,
+        since: Moment = None,
+        limit: Annotated[int, Field(description="at most 200")] = 10,
+        cursor: Annotated[str | None, Field(description="next_cursor: older ones")] = None,
+        timeframe: EventTimeframe = None,
+        side: EventSide = None,
+        exchange: Exchange = None,
+        market: MarketName = None,
+        as_of: AsOf = None,
+        numbers: NumberForm = "string",
+    ) -> Annotated[CallToolResult, EventsReport]:
+        """What happened, newest first: each event with its numbers, the bars behind it and the
+        return 5, 15, 60 and 240 minutes later. Corrections are events too."""
+        asked = {**locals()}
+        return await answered(queries.about_events.events(_about(asked, EVENT_NAMES)), numbers)
+
+    @mcp.tool(title="Base rates", annotations=READ_ONLY)
+    async def get_base_rates(  # noqa: PLR0913 (each is a parameter of the question)
+        kind: Annotated[str, Field(description="a kind of event, not correction")],
+        symbol: Symbol,
+        timeframe: EventTimeframe = None,
+        side: EventSide = None,
+        since: Moment = None,
+        exchange: Exchange = None,
+        market: MarketName = None,
+        as_of: AsOf = None,
+        numbers: NumberForm = "string",
+    ) -> Annotated[CallToolResult, BaseRatesReport]:
+        """What followed earlier events of one kind: count, returns, hit rate with its interval.
+        Look here before reading anything into an event."""
+        asked = {**locals()}
+        question = _about(asked, RATE_NAMES)
+        return await answered(queries.about_events.base_rates(kind, question), numbers)
 
     @mcp.tool(title="Data status", annotations=READ_ONLY)
     async def get_status(
@@ -135,6 +183,15 @@ def build_tools(queries: Queries) -> MCPServer:
         return await answered(queries.status(), numbers)
 
     return mcp
+
+
+def _about(asked: dict[str, Any], allowed: tuple[str, ...]) -> EventQuestion:
+    """The same validation as REST, on the same text."""
+    pairs = [(name, str(asked[name])) for name in allowed if asked.get(name) is not None]
+    try:
+        return event_question(parameters.single_values(pairs, allowed))
+    except RequestError as error:
+        raise ToolError(f"{error.code}: {error}") from error
 
 
 def _question(

@@ -39,6 +39,7 @@ class BaseRates(msgspec.Struct, gc=False, frozen=True):
     """`count` events stood and were complete at the time; without a side the sign is kept."""
 
     count: int
+    oldest_ms: int | None
     horizons: list[Horizon]
 
 
@@ -66,7 +67,9 @@ def base_rates(events: Iterable[Event], as_of_wall_ms: int) -> BaseRates:
         said = event.said_at(as_of_wall_ms)
         if said is not None and said.status != "withdrawn" and said.complete:
             known.append(event)
-    return BaseRates(len(known), [_horizon(known, m, as_of_wall_ms) for m in HORIZONS_MIN])
+    oldest = min((event.at_ms for event in known), default=None)
+    horizons = [_horizon(known, minutes, as_of_wall_ms) for minutes in HORIZONS_MIN]
+    return BaseRates(len(known), oldest, horizons)
 
 
 def _horizon(events: Sequence[Event], minutes: int, as_of_wall_ms: int) -> Horizon:

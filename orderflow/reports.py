@@ -5,15 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orderflow.context_reports import ContextReport
+from orderflow.report import Report
 
 Price = Decimal | None
-
-
-class Report(BaseModel):
-    """Base of every answer: immutable, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class GapReport(Report):
@@ -126,6 +123,7 @@ class VolumeProfileReport(Identity):
     summary: ProfileSummary | None = None
     levels: list[Level] | None = None
     levels_truncated: bool
+    context: ContextReport | None = None
     quality: Quality
 
 
@@ -182,6 +180,7 @@ class OrderFlowReport(Identity):
     low: Price
     close: Price
     bars: list[FlowBarReport] | None = None
+    context: ContextReport | None = None
     quality: Quality
 
 

@@ -141,6 +141,8 @@ async def test_same_json_over_mcp(trip: Journey, mode: str) -> None:
             "list_symbols",
             "get_volume_profile",
             "get_order_flow",
+            "get_events",
+            "get_base_rates",
             "get_status",
         ]
         assert all(tool.annotations.read_only_hint for tool in tools.tools)

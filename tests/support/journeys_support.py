@@ -69,7 +69,8 @@ class Journey:
 
         def written() -> bool:
             writing = processor._writing
-            return not processor.pending and (writing is None or writing.done())
+            idle = not processor.pending and (writing is None or writing.done())
+            return idle and processor.chronicler.settled
 
         await self.until(written, "everything written")
 
