@@ -30,7 +30,7 @@ Evidence = dict[str, Any]
 """Plain data: numbers as decimal strings or whole numbers, lists of such objects."""
 
 
-class Source(msgspec.Struct, gc=False, frozen=True):
+class Source(msgspec.Struct, gc=False, frozen=True, array_like=True):
     """A bar behind a claim: enough to ask for it again and to see that it is the same."""
 
     timeframe: str
@@ -39,7 +39,7 @@ class Source(msgspec.Struct, gc=False, frozen=True):
     content_hash: str
 
 
-class Outcome(msgspec.Struct, gc=False, frozen=True):
+class Outcome(msgspec.Struct, gc=False, frozen=True, array_like=True):
     """The last price `minutes` after the event, and the return to it, from complete bars."""
 
     minutes: int
@@ -48,7 +48,7 @@ class Outcome(msgspec.Struct, gc=False, frozen=True):
     known_wall_ms: int
 
 
-class Change(msgspec.Struct, gc=False, frozen=True):
+class Change(msgspec.Struct, gc=False, frozen=True, array_like=True):
     """What was said of the event from then on; `complete`: its bar held every trade."""
 
     wall_ms: int

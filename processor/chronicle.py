@@ -13,8 +13,8 @@ import msgspec
 
 from orderflow.completeness import Quality
 from orderflow.content import bar_hash
-from orderflow.detectors import DETECTORS, TIMEFRAMES_USED
-from orderflow.detectors.rule import DEPTH, Finding, Look
+from orderflow.detectors import DEPTHS, RULES
+from orderflow.detectors.rule import Finding, Look
 from orderflow.distribution import Page, is_complete, page_end
 from orderflow.event import CORRECTION, HORIZONS_MIN, Change, Event, Source, event_id
 from orderflow.flow import FlowBar
@@ -28,7 +28,7 @@ from processor.recent import SLACK, RecentBars
 OVERDUE_MS = 24 * 60 * MINUTE_MS
 """After a start, outcomes of events this old are still looked for."""
 CORRECTION_RULE = "correction/1"
-TRACKED = frozenset({"1m", *TIMEFRAMES_USED})
+TRACKED = frozenset({"1m", *DEPTHS})
 """Timeframes of which the newest bars are held."""
 
 
@@ -83,8 +83,8 @@ class Chapter:
             for page in self.hours.missing(name, bar.flow):
                 needs[Need("page", name, page, page_end(page, name))] = None
             if name in TRACKED and name not in self.recent_loaded:
-                depth = (DEPTH + SLACK) * TIMEFRAMES[name]
-                needs[Need("recent", name, start - depth, start)] = None
+                span = (DEPTHS.get(name, 0) + SLACK) * TIMEFRAMES[name]
+                needs[Need("recent", name, start - span, start)] = None
             if self.maker.from_ms is None:
                 first = start - OVERDUE_MS - KEPT_MS
                 needs[Need("events", "1m", first, end + MINUTE_MS)] = None
@@ -167,10 +167,8 @@ class Chapter:
 
     def _look(self, bar: Closed, wall_ms: int, correction: str | None) -> list[str]:
         """Run the rules of this timeframe on a bar."""
-        rules = [rule for rule in DETECTORS.values() if bar.timeframe in rule.timeframes]
-        if not rules:
-            return []
-        depth = max(rule.depth for rule in rules)
+        rules = [rule for rule in RULES if bar.timeframe in rule.timeframes]
+        depth = DEPTHS.get(bar.timeframe, 0)
         before = self.recent.before(bar.timeframe, bar.flow.start_ms, depth)
         look = Look(bar.timeframe, bar.bar, before)
         found = [(rule, claim) for rule in rules for claim in rule.find(look)]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from orderflow.completeness import Quality
-from orderflow.detectors.rule import DEPTH
+from orderflow.detectors import DEPTHS
 from orderflow.distribution import is_complete
 from orderflow.encoding import flow_from_body, flow_to_body
 from orderflow.event import Source
@@ -16,7 +16,7 @@ from orderflow.flow import FlowBar
 from orderflow.timeframe import TIMEFRAMES
 
 SLACK = 20
-"""Bars kept beyond DEPTH, so that a bar revised within the horizon finds what was before it."""
+"""Bars kept beyond what rules look at: a bar revised within the horizon finds what was before."""
 
 
 class Kept(msgspec.Struct, gc=False, frozen=True):
@@ -43,10 +43,10 @@ class RecentBars:
         held = self.bars.setdefault(timeframe, {})
         packed = msgspec.msgpack.encode(flow_to_body(bar, quality))
         held[bar.start_ms] = Kept(packed, quality.revision, content_hash, is_complete(quality))
-        while len(held) > DEPTH + SLACK:
+        while len(held) > DEPTHS.get(timeframe, 0) + SLACK:
             del held[min(held)]
 
-    def before(self, timeframe: str, start_ms: int, depth: int = DEPTH) -> list[FlowBar]:
+    def before(self, timeframe: str, start_ms: int, depth: int) -> list[FlowBar]:
         """At most `depth` bars right before `start_ms`, oldest first, complete, without a hole."""
         held, length = self.bars.get(timeframe, {}), TIMEFRAMES[timeframe]
         found: list[FlowBar] = []

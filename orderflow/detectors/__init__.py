@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from orderflow.detectors import stacked_imbalance
+from orderflow.detectors import (
+    absorption,
+    delta_divergence,
+    effort,
+    exhaustion,
+    stacked_imbalance,
+    trapped_traders,
+    unfinished_auction,
+)
 from orderflow.detectors.rule import Rule
 
-DETECTORS: dict[str, Rule] = {
-    "stacked_imbalance": stacked_imbalance.RULE,
-}
-"""Every detector by kind; adding one is one file and one line here."""
-
-TIMEFRAMES_USED = tuple(
-    dict.fromkeys(name for rule in DETECTORS.values() for name in rule.timeframes)
+RULES: tuple[Rule, ...] = (
+    stacked_imbalance.RULE,
+    unfinished_auction.RULE,
+    absorption.EFFORT,
+    absorption.EXTREME,
+    exhaustion.RULE,
+    trapped_traders.RULE,
+    delta_divergence.RULE,
+    effort.WITHOUT_RESULT,
+    effort.WITHOUT_EFFORT,
 )
-"""Timeframes that any detector runs on."""
+"""Every detector; adding one is one file and one line here."""
+
+DETECTORS: dict[str, Rule] = {rule.kind: rule for rule in RULES}
+"""Every detector by kind."""
+
+DEPTHS: dict[str, int] = {
+    name: max(rule.depth for rule in RULES if name in rule.timeframes)
+    for name in dict.fromkeys(name for rule in RULES for name in rule.timeframes)
+}
+"""Timeframes that any detector runs on, and how many earlier bars it wants there."""

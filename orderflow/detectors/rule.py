@@ -12,7 +12,7 @@ from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.grid import plain
 
-DEPTH = 50
+DEPTH = 60
 """So many earlier bars of its timeframe a detector may look at."""
 
 
