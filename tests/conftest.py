@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("wadm", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("wadm")
 
 ROOT = Path(__file__).resolve().parent.parent
 

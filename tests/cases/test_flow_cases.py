@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from orderflow.flow import FlowBar
+from orderflow.indicators.cvd import Anchor, candles
 from orderflow.indicators.diagonal_imbalance import diagonal_imbalances
 from orderflow.indicators.impact import kyle_lambda, roll_spread, tick_rule
+from orderflow.indicators.kyle import kyle
 from orderflow.indicators.market_profile import initial_balance, single_prints, tpo
 from orderflow.indicators.order_flow import served_extremes
+from orderflow.indicators.roll import roll
 from orderflow.indicators.stacked_imbalance import stacked_imbalances
 from orderflow.indicators.vwap import vwap
 from orderflow.instrument import Instrument
@@ -103,6 +106,26 @@ def test_bars(shared: Path, name: str) -> None:
     assert bars[0].end_ms - bars[0].start_ms == MINUTE_MS
 
 
+@pytest.mark.parametrize("name", ["of01_freqtrade_example", "of02_min_max_delta", "real_spot_flow"])
+def test_cvd_candles(shared: Path, name: str) -> None:
+    """CVD candles equal tradetropy's, which never reset: the anchor is the first bar."""
+    case = load(shared, name)
+    instrument, bars = minutes(shared, case)
+    theirs = case["expected"]["tradetropy_1m" if name.startswith("real") else "tradetropy"]["cvd"]
+    lot = float(instrument.lot_size)
+    ours = candles(bars, Anchor("custom", (bars[0].start_ms,)))
+    assert len(ours) == len(theirs)
+    for candle, other in zip(ours, theirs, strict=True):
+        assert candle.start_ms == other["bar_ts"]
+        for value, key in (
+            (candle.open_lots, "open"),
+            (candle.high_lots, "high"),
+            (candle.low_lots, "low"),
+            (candle.close_lots, "close"),
+        ):
+            assert (value or 0) * lot == pytest.approx(other[key], abs=CLOSE)
+
+
 @pytest.mark.parametrize("name", ["of03_diagonal_imbalance", "of05_imbalance_gap"])
 def test_diagonal_imbalance(shared: Path, name: str) -> None:
     """Rows and stacks equal the specification; no independent implementation compares volumes on
@@ -140,6 +163,32 @@ def test_impact(shared: Path) -> None:
     assert tick_rule(prices) == other["tick_rule"]
     assert roll_spread(prices[:2]) is None
     assert kyle_lambda(prices[:1], signed[:1]) is None
+
+
+def test_impact_of_bars(shared: Path) -> None:
+    """Bars of one trade each give the slope of orderflow-metrics and wickra, and orderflowkit's
+    spread."""
+    case = load(shared, "of08_kyle_roll_tickrule")
+    bars = [
+        FlowBar(
+            start_ms=int(ms),
+            end_ms=int(ms) + 1_000,
+            tick_size=Decimal("0.5"),
+            lot_size=Decimal(1),
+            buy_lots=int(quantity) if side == "buy" else 0,
+            sell_lots=int(quantity) if side == "sell" else 0,
+            records=1,
+            close_ticks=int(Decimal(price) / Decimal("0.5")),
+        )
+        for ms, price, quantity, side in rows_of(shared, case)
+    ]
+    expected = case["expected"]
+    assert float(kyle(bars).price_per_unit or 0) == pytest.approx(
+        expected["wickra"]["kyle_lambda_window9_mid_is_price"], abs=CLOSE
+    )
+    assert float(roll(bars).spread or 0) == pytest.approx(
+        expected["orderflowkit"]["roll_spread"][-1], abs=CLOSE
+    )
 
 
 def test_vwap_bands(shared: Path) -> None:
