@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test check docs bench lock clean
+.PHONY: help setup run test test-mongo check docs bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,11 @@ test: $(STAMP) ## Run every test, with coverage
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='orderflow/ledger.py,orderflow/indicators/volume_profile.py' --fail-under=100
+
+test-mongo: $(STAMP) ## Run the store suite against a real replica set: make test-mongo URI=mongodb://...
+	@test -n "$(URI)" || { echo "give URI=mongodb://USER:PASSWORD@HOST/?replicaSet=rs0&tls=true"; exit 2; }
+	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \
+		-k 'mongo] or identical or step_down'
 
 check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/ruff format --check .

@@ -20,8 +20,13 @@ DEFAULT_SYMBOLS = (
 T = TypeVar("T")
 
 
-def _setting(default: T, text: str, choices: tuple[str, ...] = ()) -> T:
-    value: T = field(default=default, metadata={"help": text, "choices": choices})
+def _setting(
+    default: T, text: str, choices: tuple[str, ...] = (), *, secret: bool = False
+) -> T:
+    """A field; a secret one stays out of every printed form of the settings."""
+    value: T = field(
+        default=default, repr=not secret, metadata={"help": text, "choices": choices}
+    )
     return value
 
 
@@ -35,7 +40,14 @@ class Settings:
     venues: str = _setting("binance,bybit", "Venues to collect, by comma.")
     markets: str = _setting("spot,perp", "Markets to collect, by comma.")
     data_dir: str = _setting("var", "Folder of the embedded store.")
-    store: str = _setting("sqlite", "Where results are kept.", ("sqlite", "memory"))
+    store: str = _setting("sqlite", "Where results are kept.", ("sqlite", "memory", "mongo"))
+    mongo_uri: str = _setting(
+        "", "Replica set, user and TLS of MongoDB, for WADM_STORE=mongo; never logged.", secret=True
+    )
+    mongo_uri_file: str = _setting("", "File that holds the MongoDB URI instead: a secret.")
+    mongo_database: str = _setting(
+        "wadm", "Database of live data; simulated data goes to its name with _simulated."
+    )
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
     base_path: str = _setting("", "Path prefix of every route, for example /wadm.")

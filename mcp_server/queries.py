@@ -18,7 +18,7 @@ from orderflow import answers, footprint, reports
 from orderflow.answers import Wanted, iso
 from orderflow.completeness import Quality, State, merge_qualities
 from orderflow.encoding import bar_from_body
-from orderflow.errors import NotFoundError, NotReadyError, RequestError
+from orderflow.errors import NotFoundError, NotReadyError, RequestError, StoreError
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.grid import checked_row
@@ -286,16 +286,27 @@ class Queries:
     async def _history(
         self, asked: Question, selection: Selection, name: str
     ) -> list[list[FootprintPart]]:
-        """Parts of aligned windows in time order; windows nobody collected are left out."""
+        """Parts of aligned windows in time order; windows nobody collected are left out.
+
+        While the store is away, what is still in memory answers; StoreError beyond that.
+        """
         length = TIMEFRAMES[name]
         windows = self._range(asked, selection, length)
-        stored = {i.name: await self._stored(i, name, windows) for i in selection.instruments}
+        stored: dict[str, dict[int, FootprintPart]] = {i.name: {} for i in selection.instruments}
+        away: StoreError | None = None
+        for instrument in selection.instruments:
+            try:
+                stored[instrument.name] = await self._stored(instrument, name, windows)
+            except StoreError as error:
+                away = error
         rows: list[list[FootprintPart]] = []
         for window in windows:
             found = {
                 i.name: stored[i.name].get(window.start_ms) or self.live.footprint(i.name, window)
                 for i in selection.instruments
             }
+            if away is not None and None in found.values():
+                raise away
             if any(part is not None for part in found.values()):
                 rows.append(
                     [found[i.name] or self._missing(i, window) for i in selection.instruments]

@@ -35,7 +35,11 @@ CHECKPOINT_MS = 1_000
 CHECKPOINTS_PER_WRITE = 8
 SWEEP_MS = 30_000
 PENDING_RECORDS = 20_000
-"""More results than this waiting for the store, and the processor waits for it."""
+"""More results than this waiting for the store, and the processor takes nothing more until some
+are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
+PUT_RECORDS = 500
+"""Records of one transaction, so that a long outage is caught up with in steps that stay."""
+RETRY_MS = 1_000
 TRADES_PER_TURN = 500
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
@@ -68,7 +72,7 @@ class ProcessorService:
         self.store_errors = 0
         self._refreshed: dict[str, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._ticked_ms = self._swept_ms = 0
+        self._ticked_ms = self._swept_ms = self._retry_ms = 0
         self._position = 0
         self._subscription: Subscription | None = None
 
@@ -179,9 +183,10 @@ class ProcessorService:
             if perf_counter() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = perf_counter()
-        if len(self.pending) > PENDING_RECORDS and self._writing is not None:
-            await self._writing
         self._persist(mono)
+        while len(self.pending) > PENDING_RECORDS:
+            await asyncio.sleep(TICK_MS / 1_000)
+            self._persist(self.mono_ms())
 
     def _collect(self, name: str, results: Results) -> None:
         wall = wall_ms()
@@ -211,7 +216,7 @@ class ProcessorService:
 
     def _persist(self, mono: int) -> None:
         """Start writing what is due, unless a write is still under way."""
-        if self._writing is not None and not self._writing.done():
+        if mono < self._retry_ms or (self._writing is not None and not self._writing.done()):
             return
         due = [
             name
@@ -249,9 +254,11 @@ class ProcessorService:
         self, records: list[Record], blobs: dict[str, bytes], position: int, *, sweep: bool
     ) -> None:
         """Closed bars, then checkpoints, then the acknowledgement; kept for later on failure."""
+        done = 0
         try:
-            if records:
-                await self.store.put(records)
+            while done < len(records):
+                await self.store.put(records[done : done + PUT_RECORDS])
+                done += PUT_RECORDS
             if blobs:
                 await self.store.save_checkpoints(blobs)
             if sweep:
@@ -260,7 +267,8 @@ class ProcessorService:
                 await self._subscription.ack(position)
         except StoreError as error:
             self.store_errors += 1
-            self.pending = [*records, *self.pending]
+            self._retry_ms = self.mono_ms() + RETRY_MS
+            self.pending = [*records[done:], *self.pending]
             for name in blobs:
                 self.engine.streams[name].changed = True
             log.warning("processor.store_failed", error=str(error))

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import signal
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import structlog
 
@@ -25,7 +24,6 @@ from processor.service import ProcessorService
 
 log = structlog.get_logger()
 
-LIVE = "live"
 SIMULATED = "simulated"
 
 
@@ -110,7 +108,7 @@ def spare_the_collector() -> None:
 async def opened_store(settings: Settings, source: str) -> AsyncIterator[Store]:
     """The configured store, which belongs to one source for ever."""
     check_bind(settings.host)
-    store = STORES[settings.store](Path(settings.data_dir) / source)
+    store = STORES[settings.store](settings, source)
     await store.open(source)
     try:
         yield store

@@ -13,9 +13,8 @@ import httpx2
 from rich.table import Table
 
 from backbone.settings import Settings
-from backbone.store import STORES
+from backbone.store import LIVE, reading_store
 from orderflow.errors import StoreError
-from wadm.compose import LIVE
 
 Level = Literal["good", "note", "problem"]
 MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
@@ -69,7 +68,7 @@ async def _store(settings: Settings) -> Check:
     folder = Path(settings.data_dir) / LIVE
     if settings.store == "sqlite" and not (folder / "wadm.sqlite").exists():
         return Check("store", "note", "empty", "it is made at the first start")
-    store = STORES[settings.store](folder)
+    store = reading_store(settings, LIVE)
     try:
         await store.open(LIVE)
         sizes = await store.sizes()

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from backbone.clock import wall_ms
 from backbone.settings import Settings
+from backbone.store import LIVE
 from orderflow.errors import ConfigError
 from simulator.clock import parse_speed
 from simulator.service import Simulator
 from simulator.tape import Tape, as_bybit
 from simulator.tapes import load_tape
 from simulator.tapes.synthetic import synthetic_market
-from wadm.compose import LIVE, SIMULATED, System, opened_store, run_until_stopped, until_signal
+from wadm.compose import SIMULATED, System, opened_store, run_until_stopped, until_signal
 
 CLOCK_POLL_S = 1.0
 

@@ -9,7 +9,7 @@ nothing; a checkpoint is returned as the newest generation whose checksum holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,20 @@ class Record(msgspec.Struct, gc=False, frozen=True):
     published_at_ms: int
     expires_at_ms: int
     body: Mapping[str, Any]
+
+
+Key: TypeAlias = tuple[str, str, int, int]
+"""(instrument, timeframe, start_ms, revision or 0) of a record: unique in its collection."""
+
+
+def kept_revision(record: Record) -> int:
+    """The revision where each is kept as a record of its own, else 0."""
+    return record.revision if record.collection in EVERY_REVISION else 0
+
+
+def key_of(record: Record) -> Key:
+    """What makes a record unique in its collection."""
+    return record.instrument, record.timeframe, record.start_ms, kept_revision(record)
 
 
 class Query(msgspec.Struct, gc=False, frozen=True):
@@ -68,6 +82,10 @@ class Store(Protocol):
 
     async def query(self, query: Query) -> list[Record]:
         """Records of a series, oldest first."""
+        ...
+
+    async def scan(self, collection: str, after: Key | None, limit: int) -> list[Record]:
+        """Up to `limit` records behind a key, in key order: every revision, expired ones too."""
         ...
 
     async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, EVERY_REVISION, Query, Record
+from backbone.store.base import COLLECTIONS, Key, Query, Record, key_of
 from backbone.store.frame import framed, unframed
 from orderflow.errors import StoreError
-
-Key = tuple[str, str, int, int]
-"""(instrument, timeframe, start_ms, revision or 0)."""
 
 
 class MemoryStore:
@@ -34,7 +31,7 @@ class MemoryStore:
             encode_body(record)
         for record in records:
             table = self.records[record.collection]
-            key = _key(record)
+            key = key_of(record)
             known = table.get(key)
             if known is None or _order(record) > _order(known):
                 table[key] = record
@@ -54,6 +51,12 @@ class MemoryStore:
                 if known is None or _order(record) > _order(known):
                     newest[record.start_ms] = record
         return [newest[start] for start in sorted(newest)][-query.limit :]
+
+    async def scan(self, collection: str, after: Key | None, limit: int) -> list[Record]:
+        """Up to `limit` records behind a key, in key order, every revision."""
+        table = self.records[collection]
+        keys = sorted(key for key in table if after is None or key > after)
+        return [table[key] for key in keys[:limit]]
 
     async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
         """Keep two generations."""
@@ -99,11 +102,6 @@ def encode_body(record: Record) -> bytes:
         return msgspec.msgpack.encode(record.body)
     except (OverflowError, TypeError, ValueError) as error:
         raise StoreError(f"{record.collection} body can't be stored: {error}") from error
-
-
-def _key(record: Record) -> Key:
-    revision = record.revision if record.collection in EVERY_REVISION else 0
-    return record.instrument, record.timeframe, record.start_ms, revision
 
 
 def _order(record: Record) -> tuple[int, int]:

@@ -13,11 +13,11 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, EVERY_REVISION, Query, Record
+from backbone.store.base import COLLECTIONS, Key, Query, Record, kept_revision
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
 from orderflow.encoding import INT64_MAX
@@ -62,6 +62,12 @@ SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_
 FROM {name} WHERE series = ? AND start_ms >= ? AND start_ms < ? AND expires_at_ms > ?
 AND published_at_ms <= ?
 GROUP BY start_ms ORDER BY start_ms DESC LIMIT ?
+"""
+
+SCAN = """
+SELECT start_ms, revision, applied_through_ms, published_at_ms, expires_at_ms, body
+FROM {name} WHERE series = ? AND (start_ms, kept_revision) > (?, ?)
+ORDER BY start_ms, kept_revision LIMIT ?
 """
 
 
@@ -146,7 +152,7 @@ class SqliteStore:
         numbers: dict[tuple[str, str], int] = {}
         with _Transaction(connection):
             for record, body in zip(records, bodies, strict=True):
-                kept = record.revision if record.collection in EVERY_REVISION else 0
+                kept = kept_revision(record)
                 series = (record.instrument, record.timeframe)
                 if series not in numbers:
                     numbers[series] = self._number(connection, *series)
@@ -191,27 +197,34 @@ class SqliteStore:
         as_of_ms = INT64_MAX if query.as_of_ms is None else query.as_of_ms
         span = (series[0], query.start_ms, query.end_ms, query.now_ms, as_of_ms, query.limit)
         rows = connection.execute(SELECT.format(name=query.collection), span).fetchall()
-        return [
-            Record(
-                query.collection,
-                query.instrument,
-                query.timeframe,
-                start_ms=start_ms,
-                revision=revision,
-                applied_through_ms=applied_through_ms,
-                published_at_ms=published_at_ms,
-                expires_at_ms=expires_at_ms,
-                body=msgspec.msgpack.decode(body),
+        series_of = (query.collection, query.instrument, query.timeframe)
+        return [_record(*series_of, row) for row in reversed(rows)]
+
+    async def scan(self, collection: str, after: Key | None, limit: int) -> list[Record]:
+        """Up to `limit` records behind a key, in key order, every revision."""
+        return await self._on_reader(
+            lambda connection: self._scan(connection, collection, after, limit)
+        )
+
+    def _scan(
+        self, connection: sqlite3.Connection, collection: str, after: Key | None, limit: int
+    ) -> list[Record]:
+        found: list[Record] = []
+        first = ("", "") if after is None else after[:2]
+        series = connection.execute(
+            "SELECT id, instrument, timeframe FROM series WHERE (instrument, timeframe) >= (?, ?) "
+            "ORDER BY instrument, timeframe",
+            first,
+        ).fetchall()
+        for number, instrument, timeframe in series:
+            behind = after[2:] if after and (instrument, timeframe) == first else (-1, -1)
+            rows = connection.execute(
+                SCAN.format(name=collection), (number, *behind, limit - len(found))
             )
-            for (
-                start_ms,
-                revision,
-                applied_through_ms,
-                published_at_ms,
-                expires_at_ms,
-                body,
-            ) in reversed(rows)
-        ]
+            found += [_record(collection, instrument, timeframe, row) for row in rows]
+            if len(found) == limit:
+                break
+        return found
 
     async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
         """One durable transaction; each name has two slots, the older one is overwritten."""
@@ -283,6 +296,21 @@ class SqliteStore:
                 await self._run(pool, connection.close)
             pool.shutdown()
         self._read = self._write = None
+
+
+def _record(collection: str, instrument: str, timeframe: str, row: Sequence[Any]) -> Record:
+    start_ms, revision, applied_through_ms, published_at_ms, expires_at_ms, body = row
+    return Record(
+        collection=collection,
+        instrument=instrument,
+        timeframe=timeframe,
+        start_ms=start_ms,
+        revision=revision,
+        applied_through_ms=applied_through_ms,
+        published_at_ms=published_at_ms,
+        expires_at_ms=expires_at_ms,
+        body=msgspec.msgpack.decode(body),
+    )
 
 
 class _Transaction:

@@ -1,0 +1,91 @@
+"""The database goes away in mid-play and comes back: answers go on, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journeys_support import Journey, journey
+from mongo_support import MongoServer, mongo_server, replica_set
+
+from backbone.store import mongo
+from backbone.store.base import FOOTPRINTS, VOLUME_PROFILE, Record
+from processor import service
+from simulator.tape import Tape
+from simulator.tapes import load_tape
+
+INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
+BOUND = 12
+TICK_RECORDS = 60
+"""What one tick may add: a minute of two streams with all their windows, and of the chronicle."""
+QUICK = "&serverSelectionTimeoutMS=300"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    with mongo_server(tmp_path_factory.mktemp("away")) as started:
+        yield started
+
+
+def tapes(shared: Path) -> list[Tape]:
+    folder = shared / "data/hftbacktest"
+    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
+    return [load_tape(folder / f"{name}.gz") for name in names]
+
+
+async def stored(trip: Journey) -> dict[str, list[Any]]:
+    """Bodies and revisions of everything stored, but for the moment of its publication."""
+    store = trip.system.store
+    found: dict[str, list[Any]] = {}
+    for collection in (FOOTPRINTS, VOLUME_PROFILE):
+        records: list[Record] = await store.scan(collection, None, 10_000)
+        newest = {(r.instrument, r.timeframe, r.start_ms): r for r in records}
+        found[collection] = [
+            (key, r.body["flow"], r.body["rows"]) for key, r in newest.items() if "flow" in r.body
+        ]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_away_and_back(
+    shared: Path, tmp_path: Path, server: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All three members are down for seconds, which on a tape played 60 times are minutes: live
+    questions are answered all the time, what waits stays bounded although the bound is small, and
+    in the end the store holds what an undisturbed run stores."""
+    async with journey(tmp_path, tapes(shared)) as trip:
+        await trip.until_played()
+        calm = await stored(trip)
+    monkeypatch.setattr(service, "PENDING_RECORDS", BOUND)
+    monkeypatch.setattr(mongo, "WRITE_S", 1.0)
+    async with replica_set(server) as proxy:
+        settings = {"store": "mongo", "mongo_uri": proxy.uri + QUICK}
+        async with journey(tmp_path / "away", tapes(shared), speed=60.0, **settings) as trip:
+            processor = trip.system.processor
+            await trip.until(lambda: _applied(trip) > 2_000, "trades applied")
+            for member in range(3):
+                proxy.kill(member)
+            await trip.until(lambda: processor.store_errors >= 2, "writes fail")
+            most = 0
+            for _ in range(40):
+                for name in INSTRUMENTS:
+                    answer = await trip.get(f"/volume_profile/{name}", timeframe="5m")
+                    assert answer["total_volume"] > 0
+                most = max(most, len(processor.pending))
+                await asyncio.sleep(0.05)
+            assert BOUND < most <= 2 * BOUND + 2 * TICK_RECORDS
+            for member in range(3):
+                await proxy.revive(member)
+            proxy.elect()
+            await trip.until_played()
+            assert processor.store_errors >= 2
+            assert await stored(trip) == calm
+
+
+def _applied(trip: Journey) -> int:
+    view = trip.system.processor.view
+    return sum(view.stream(i.name).applied for i in view.instruments())
