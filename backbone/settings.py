@@ -20,13 +20,9 @@ DEFAULT_SYMBOLS = (
 T = TypeVar("T")
 
 
-def _setting(
-    default: T, text: str, choices: tuple[str, ...] = (), *, secret: bool = False
-) -> T:
+def _setting(default: T, text: str, choices: tuple[str, ...] = (), *, secret: bool = False) -> T:
     """A field; a secret one stays out of every printed form of the settings."""
-    value: T = field(
-        default=default, repr=not secret, metadata={"help": text, "choices": choices}
-    )
+    value: T = field(default=default, repr=not secret, metadata={"help": text, "choices": choices})
     return value
 
 

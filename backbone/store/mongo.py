@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from bson.binary import Binary
@@ -20,7 +20,7 @@ from pymongo import AsyncMongoClient, ReadPreference, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import AutoReconnect, BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from backbone.store.base import COLLECTIONS, EVERY_REVISION, Key, Query, Record, kept_revision
@@ -44,6 +44,8 @@ WRITE_S = 30.0
 """A write is given up after this long, elections included; the caller repeats it."""
 READ_S = 5.0
 OPEN_S = 30.0
+AGAIN_S = 0.1
+T = TypeVar("T")
 Operation: TypeAlias = UpdateOne | ReplaceOne[Document]
 Work: TypeAlias = Callable[[AsyncClientSession], Awaitable[None]]
 
@@ -109,8 +111,11 @@ class MongoStore:
 
     async def query(self, query: Query) -> list[Record]:
         """Records of a series, oldest first, the newest revision of each start."""
+        return await _read(lambda: self._query(query))
+
+    async def _query(self, query: Query) -> list[Record]:
         found: list[Record] = []
-        async with _errors(READ_S), self._found(query) as cursor:
+        async with self._found(query) as cursor:
             async for document in cursor:
                 if found and found[-1].start_ms == document["start_ms"]:
                     continue
@@ -144,10 +149,9 @@ class MongoStore:
                 | {names[place]: {"$gt": after[place]}}
                 for place in range(len(names))
             ]
-        order = [(name, 1) for name in names]
-        async with _errors(READ_S):
-            cursor = self._database[collection].find(wanted).sort(order).limit(limit)
-            return [_record(collection, document) async for document in cursor]
+        cursor = self._database[collection].find(wanted).sort([(name, 1) for name in names])
+        async with _errors(READ_S), cursor.limit(limit) as limited:
+            return [_record(collection, document) async for document in limited]
 
     async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
         """One transaction; each name has two slots, the older one is overwritten."""
@@ -243,6 +247,19 @@ def _record(collection: str, document: Mapping[str, Any]) -> Record:
         expires_at_ms=int(document["expires_at"]),
         body=msgspec.msgpack.decode(document["body"]),
     )
+
+
+async def _read(work: Callable[[], Awaitable[T]]) -> T:
+    """Do it again with another member while there is time: the driver tries twice only."""
+    deadline = asyncio.get_running_loop().time() + READ_S
+    async with _errors(READ_S):
+        while True:
+            try:
+                return await work()
+            except AutoReconnect:
+                if asyncio.get_running_loop().time() + AGAIN_S > deadline:
+                    raise
+                await asyncio.sleep(AGAIN_S)
 
 
 @contextlib.asynccontextmanager

@@ -96,7 +96,7 @@ async def test_database_deletes_what_expired(store: MongoStore) -> None:
     await store.put([record(1, expires_at_ms=wall_ms() - 1), record(2)])
     assert [r.start_ms for r in await store.query(query())] == [2]
     async with asyncio.timeout(75):
-        while len(await store.scan(FOOTPRINTS, None, 9)) > 1:
+        while len(await store.scan(FOOTPRINTS, None, 9)) > 1:  # noqa: ASYNC110 (bounded)
             await asyncio.sleep(0.1)
     assert [r.start_ms for r in await store.scan(FOOTPRINTS, None, 9)] == [2]
 
