@@ -22,7 +22,7 @@ from orderflow.instrument import Instrument
 from orderflow.trade import Connected, Disconnect, Watermark
 
 log = structlog.get_logger()
-MOST_FRAMES = 512
+MOST_FRAMES = 2_048
 """Frames decoded in one go; more would hold up everything else in the process."""
 
 MARK_EVERY_MS = 1_000
@@ -172,9 +172,9 @@ class Session:
         while True:
             frame = await receive(False)
             frames.append(frame if isinstance(frame, bytes) else frame.encode())
-            if len(frames) < MOST_FRAMES:
+            if len(frames) == 1:
                 arrived.set()
-            else:
+            elif len(frames) >= MOST_FRAMES:
                 await self._hand_over()
 
     async def _decode(self) -> str | None:

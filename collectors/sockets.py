@@ -13,7 +13,7 @@ from orderflow.errors import ConfigError
 MODULES = {"websockets": "websockets.asyncio.client", "picows": "picows.websockets"}
 ERRORS = {"websockets": "websockets.exceptions", "picows": "picows.websockets.exceptions"}
 MAX_FRAME_BYTES = 4 * 1024 * 1024
-QUEUE_FRAMES = 1_024
+QUEUE_FRAMES = 2_048
 """Frames a library holds for us; beyond that it stops reading the socket."""
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.order_flow import served_extremes
+
+WIDE = Context(prec=80)
 
 
 def bar_hash(instruments: Sequence[str], timeframe: str, bar: FootprintBar) -> str:
@@ -25,7 +27,17 @@ def bar_hash(instruments: Sequence[str], timeframe: str, bar: FootprintBar) -> s
         [row, _text(buy * lot), _text(sell * lot), trades]
         for row, (buy, sell, trades) in sorted(bar.rows.items())
     ]
+    sizes = [
+        [number, _text(buy * lot), _text(sell * lot), buys, sells]
+        for number, (buy, sell, buys, sells) in sorted(bar.sizes.items())
+    ]
+    tick = bar.flow.tick_size
+    prints = [
+        [item.event_ms, _text(item.price_ticks * tick), _text(item.qty_lots * lot), item.side]
+        for item in bar.largest
+    ]
     content = _flow_content(bar.flow) | {"row_size": _text(bar.row_size), "rows": rows}
+    content |= {"sizes": sizes, "largest": prints}
     return digest({"instruments": sorted(instruments), "timeframe": timeframe} | content)
 
 
@@ -58,9 +70,21 @@ def _flow_content(bar: FlowBar) -> dict[str, Any]:
         "sell_trades": bar.sell_trades,
         "min_delta": _steps(least, bar.lot_size),
         "max_delta": _steps(most, bar.lot_size),
+        "squares": _text(_squares(bar)),
+        "cot_high": _steps(bar.cot_high_lots, bar.lot_size),
+        "cot_low": _steps(bar.cot_low_lots, bar.lot_size),
+        "sweeps": bar.sweeps,
+        "sweep_buy": _steps(bar.sweep_buy_lots, bar.lot_size),
+        "sweep_sell": _steps(bar.sweep_sell_lots, bar.lot_size),
         "first_id": bar.first_id,
         "last_id": bar.last_id,
     }
+
+
+def _squares(bar: FlowBar) -> Decimal:
+    """Sum of price^2 x quantity; wider than the 28 digits of ordinary decimals."""
+    unit = WIDE.multiply(WIDE.multiply(bar.tick_size, bar.tick_size), bar.lot_size)
+    return WIDE.multiply(Decimal(bar.square_quote), unit)
 
 
 def _steps(steps: int | None, size: Decimal) -> str | None:
@@ -69,4 +93,4 @@ def _steps(steps: int | None, size: Decimal) -> str | None:
 
 def _text(value: Decimal) -> str:
     """One spelling per number, whatever steps it was counted in."""
-    return f"{value.normalize():f}" if value else "0"
+    return f"{value.normalize(WIDE):f}" if value else "0"

@@ -9,6 +9,7 @@ from typing import Any
 from orderflow.completeness import Gap, Quality, State
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
+from orderflow.prints import Print
 
 INT64_MAX = 2**63 - 1
 FLOW_FIELDS = tuple(
@@ -30,7 +31,7 @@ def flow_to_body(bar: FlowBar, quality: Quality) -> dict[str, Any]:
 def flow_from_body(body: Mapping[str, Any]) -> tuple[FlowBar, Quality]:
     """The inverse of `flow_to_body`."""
     values = dict(zip(FLOW_FIELDS, body["flow"], strict=True))
-    for name in ("buy_quote", "sell_quote"):
+    for name in ("buy_quote", "sell_quote", "square_quote"):
         values[name] = int(values[name])
     bar = FlowBar(
         tick_size=Decimal(body["tick_size"]), lot_size=Decimal(body["lot_size"]), **values
@@ -45,6 +46,8 @@ def bar_to_body(bar: FootprintBar, quality: Quality) -> dict[str, Any]:
     steps = [row - before for row, before in zip(rows, [0, *rows], strict=False)]
     body["row_size"] = str(bar.row_size)
     body["rows"] = [steps, *([bar.rows[row][column] for row in rows] for column in range(3))]
+    body["sizes"] = [[number, *cell] for number, cell in sorted(bar.sizes.items())]
+    body["largest"] = [[item.event_ms - bar.flow.start_ms, *item[1:]] for item in bar.largest]
     return body
 
 
@@ -56,7 +59,9 @@ def bar_from_body(body: Mapping[str, Any]) -> tuple[FootprintBar, Quality]:
     for step, buy, sell, trades in zip(*body["rows"], strict=True):
         row += step
         rows[row] = (buy, sell, trades)
-    return FootprintBar(flow, Decimal(body["row_size"]), rows), quality
+    sizes = {number: (b, s, n, m) for number, b, s, n, m in body["sizes"]}
+    largest = tuple(Print(flow.start_ms + after, *rest) for after, *rest in body["largest"])
+    return FootprintBar(flow, Decimal(body["row_size"]), rows, sizes, largest), quality
 
 
 def _small(value: Any) -> Any:

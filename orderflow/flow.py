@@ -2,8 +2,8 @@
 
 `then(a, b)` joins consecutive intervals and is exact for every field.
 `beside(a, b)` joins concurrent intervals (venues, markets) and is exact for sums, counts, high
-and low; open and close go by (exchange time, instrument name); the delta extremes depend on an
-order nobody knows, so they become None.
+and low; open and close go by (exchange time, instrument name); what depends on an order nobody
+knows (delta extremes, delta at the high and low) becomes None.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ class FlowBar(msgspec.Struct, gc=False, frozen=True):
     `buy_quote`, `sell_quote`: sum of price x quantity in tick x lot units, exact.
     `min_delta_lots`, `max_delta_lots`: extremes of the running delta after each trade, the start
     (0) not included; None when empty or when several streams were merged.
+    `square_quote`: sum of price^2 x quantity in tick^2 x lot units, exact.
+    `cot_high_lots`, `cot_low_lots`: running delta right after the last trade at the high / the low
+    (commitment of traders); None when empty or when several streams were merged.
+    `sweeps`: runs of prints of one aggressor in one millisecond that walk through at least three
+    prices, and their volume by side.
     `buy_trades`, `sell_trades`: exchange trades (an aggregate counts all it holds); `records`:
     rows as delivered. Ids are None where the venue has no numeric ones.
     """
@@ -50,6 +55,12 @@ class FlowBar(msgspec.Struct, gc=False, frozen=True):
     last_name: str = ""
     first_id: int | None = None
     last_id: int | None = None
+    square_quote: int = 0
+    cot_high_lots: int | None = None
+    cot_low_lots: int | None = None
+    sweeps: int = 0
+    sweep_buy_lots: int = 0
+    sweep_sell_lots: int = 0
 
     @property
     def empty(self) -> bool:
@@ -84,11 +95,24 @@ class FlowBar(msgspec.Struct, gc=False, frozen=True):
         changed: dict[str, Any] = {"tick_size": tick_size, "lot_size": lot_size}
         for name in ("open_ticks", "high_ticks", "low_ticks", "close_ticks"):
             changed[name] = _times(getattr(self, name), ticks)
-        for name in ("buy_lots", "sell_lots", "min_delta_lots", "max_delta_lots"):
+        for name in LOT_FIELDS:
             changed[name] = _times(getattr(self, name), lots)
         for name in ("buy_quote", "sell_quote"):
             changed[name] = getattr(self, name) * ticks * lots
+        changed["square_quote"] = self.square_quote * ticks * ticks * lots
         return msgspec.structs.replace(self, **changed)
+
+
+LOT_FIELDS = (
+    "buy_lots",
+    "sell_lots",
+    "min_delta_lots",
+    "max_delta_lots",
+    "cot_high_lots",
+    "cot_low_lots",
+    "sweep_buy_lots",
+    "sweep_sell_lots",
+)
 
 
 def whole_ratio(coarse: Decimal, fine: Decimal) -> int:
@@ -131,6 +155,10 @@ def then(a: FlowBar, b: FlowBar) -> FlowBar:
         closing=b,
         min_delta_lots=_extreme(min, a, b, "min_delta_lots"),
         max_delta_lots=_extreme(max, a, b, "max_delta_lots"),
+        cot_high_lots=_at_extreme(
+            a, b, "cot_high_lots", _ticks(b.high_ticks) >= _ticks(a.high_ticks)
+        ),
+        cot_low_lots=_at_extreme(a, b, "cot_low_lots", _ticks(b.low_ticks) <= _ticks(a.low_ticks)),
     )
 
 
@@ -154,7 +182,20 @@ def _extreme(pick: Any, a: FlowBar, b: FlowBar, name: str) -> int | None:
     return int(pick(first, a.delta_lots + second))
 
 
-def _sums(
+def _at_extreme(a: FlowBar, b: FlowBar, name: str, in_b: bool) -> int | None:
+    """Running delta at the last touch of an extreme that `b` reached last, or only `a` did."""
+    if not in_b:
+        value: int | None = getattr(a, name)
+        return value
+    later: int | None = getattr(b, name)
+    return None if later is None else a.delta_lots + later
+
+
+def _ticks(value: int | None) -> int:
+    return value or 0
+
+
+def _sums(  # noqa: PLR0913 (the order-dependent fields, by name)
     a: FlowBar,
     b: FlowBar,
     span: tuple[int, int],
@@ -163,6 +204,8 @@ def _sums(
     closing: FlowBar,
     min_delta_lots: int | None = None,
     max_delta_lots: int | None = None,
+    cot_high_lots: int | None = None,
+    cot_low_lots: int | None = None,
 ) -> FlowBar:
     """Two non-empty bars of one scale as one."""
     return FlowBar(
@@ -178,8 +221,8 @@ def _sums(
         sell_quote=a.sell_quote + b.sell_quote,
         records=a.records + b.records,
         open_ticks=opening.open_ticks,
-        high_ticks=max(a.high_ticks or 0, b.high_ticks or 0),
-        low_ticks=min(a.low_ticks or 0, b.low_ticks or 0),
+        high_ticks=max(_ticks(a.high_ticks), _ticks(b.high_ticks)),
+        low_ticks=min(_ticks(a.low_ticks), _ticks(b.low_ticks)),
         close_ticks=closing.close_ticks,
         min_delta_lots=min_delta_lots,
         max_delta_lots=max_delta_lots,
@@ -189,4 +232,10 @@ def _sums(
         last_name=closing.last_name,
         first_id=a.first_id,
         last_id=b.last_id,
+        square_quote=a.square_quote + b.square_quote,
+        cot_high_lots=cot_high_lots,
+        cot_low_lots=cot_low_lots,
+        sweeps=a.sweeps + b.sweeps,
+        sweep_buy_lots=a.sweep_buy_lots + b.sweep_buy_lots,
+        sweep_sell_lots=a.sweep_sell_lots + b.sweep_sell_lots,
     )

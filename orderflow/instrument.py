@@ -91,15 +91,13 @@ class Instrument:
     multiplier: Decimal = Decimal(1)
     tick: Step = field(init=False, compare=False, repr=False)
     lot: Step = field(init=False, compare=False, repr=False)
+    name: str = field(init=False, compare=False, repr=False)
+    """Canonical name, for example `binance:perp:BTCUSDT`."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.venue}:{self.market}:{self.symbol}")
         object.__setattr__(self, "tick", Step(self.tick_size))
         object.__setattr__(self, "lot", Step(self.lot_size))
-
-    @property
-    def name(self) -> str:
-        """Canonical name, for example `binance:perp:BTCUSDT`."""
-        return f"{self.venue}:{self.market}:{self.symbol}"
 
     def price_ticks(self, text: str) -> int:
         """Whole ticks in a price string; OffGridError otherwise."""

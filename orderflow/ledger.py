@@ -63,10 +63,11 @@ class ConsecutiveLedger:
         """Index spans [i, j) of ids never seen before, each of consecutive ids in order."""
         count = len(keys)
         self.counts.received += count
-        if self.runs and count:
+        if count and (count == 1 or _is_consecutive(keys)):
+            if not self.runs:
+                self.runs.append(Run(keys[0], keys[0] - 1, event_ms[0], event_ms[0]))
             newest = self.runs[-1]
-            first = newest.last + 1
-            if keys[0] == first and (count == 1 or _is_consecutive(keys)):
+            if keys[0] == newest.last + 1:
                 newest.last += count
                 newest.last_ms = event_ms[-1]
                 self.counts.applied += count

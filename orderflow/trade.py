@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import IntEnum
+from itertools import chain
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -73,6 +75,29 @@ class TradeBatch(msgspec.Struct, tag="trades", gc=False):
         )
 
 
+def joinable(a: TradeBatch, b: TradeBatch) -> bool:
+    """True when two batches of one instrument differ in nothing but their trades."""
+    return (
+        a.scale == b.scale
+        and a.source == b.source
+        and a.epoch == b.epoch
+        and (not a.n_trades) == (not b.n_trades)
+        and (not a.seq) == (not b.seq)
+        and (not a.first_trade_id) == (not b.first_trade_id)
+    )
+
+
+def joined(batches: Sequence[TradeBatch]) -> TradeBatch:
+    """Joinable batches as one, in the order given."""
+    if len(batches) == 1:
+        return batches[0]
+    rejected = [row for batch in batches if batch.rejected for row in batch.rejected]
+    columns = {
+        name: list(chain.from_iterable(map(column, batches))) for name, column in GETTERS.items()
+    }
+    return msgspec.structs.replace(batches[0], rejected=rejected, **columns)
+
+
 COLUMNS = (
     "key",
     "event_ms",
@@ -85,6 +110,8 @@ COLUMNS = (
     "last_trade_id",
 )
 """The parallel columns of a batch."""
+
+GETTERS = {name: attrgetter(name) for name in COLUMNS}
 
 
 class Watermark(msgspec.Struct, tag="watermark", gc=False):

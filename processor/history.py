@@ -15,6 +15,7 @@ from orderflow import footprint
 from orderflow.completeness import Quality, merge_qualities
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar, Row
+from orderflow.prints import Print, SizeCell
 from orderflow.timeframe import HOUR_MS, MINUTE_MS, Window
 
 KEPT_MS = 26 * HOUR_MS
@@ -22,11 +23,13 @@ CELLS_KEPT_MS = 2 * HOUR_MS
 
 
 class ClosedMinute(msgspec.Struct, gc=False):
-    """One closed minute; rows packed as (row, buy, sell, trades) quadruples."""
+    """One closed minute; `packed`: rows as (row, buy, sell, trades) quadruples."""
 
     flow: FlowBar
     row_size: Decimal
     packed: array[int]
+    sizes: tuple[tuple[int, SizeCell], ...]
+    largest: tuple[Print, ...]
     quality: Quality
     cells: tuple[FlowBar, ...] = ()
 
@@ -38,7 +41,7 @@ class ClosedMinute(msgspec.Struct, gc=False):
             values[i]: (values[i + 1], values[i + 2], values[i + 3])
             for i in range(0, len(values), 4)
         }
-        return FootprintBar(self.flow, self.row_size, rows)
+        return FootprintBar(self.flow, self.row_size, rows, dict(self.sizes), self.largest)
 
 
 def pack(bar: FootprintBar) -> array[int]:
@@ -69,7 +72,15 @@ class MinuteHistory:
     def put(self, bar: FootprintBar, quality: Quality, cells: Sequence[FlowBar] = ()) -> None:
         """Add or replace a minute."""
         start = bar.flow.start_ms
-        self.minutes[start] = ClosedMinute(bar.flow, bar.row_size, pack(bar), quality, tuple(cells))
+        self.minutes[start] = ClosedMinute(
+            bar.flow,
+            bar.row_size,
+            pack(bar),
+            tuple(bar.sizes.items()),
+            bar.largest,
+            quality,
+            tuple(cells),
+        )
         self.hours.pop(start - start % HOUR_MS, None)
 
     def forget_before(self, start_ms: int) -> None:

@@ -17,8 +17,15 @@ from processor.stream import Stream
 class ProcessorView:
     """Implements the LiveView port on an engine."""
 
-    def __init__(self, engine: Engine, source: str, now_ms: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        source: str,
+        now_ms: Callable[[str], int],
+        settle: Callable[[str], None] = lambda instrument: None,
+    ) -> None:
         self.engine = engine
+        self._settle = settle
         self.source = source
         self.now_ms = now_ms
         self.restored = False
@@ -42,7 +49,7 @@ class ProcessorView:
 
     def footprint(self, instrument: str, window: Window) -> FootprintPart | None:
         """Exact merge of the 1-minute bars of a window."""
-        stream = self.engine.streams[instrument]
+        stream = self._settled(instrument)
         now = self.now_ms(instrument)
         piece = windows.footprint_of(stream, window, now)
         if piece is None:
@@ -58,7 +65,7 @@ class ProcessorView:
 
     def flow(self, instrument: str, window: Window, step_ms: int) -> FlowPart | None:
         """Exact merge of flow bars, with the bars of `step_ms` in it."""
-        stream = self.engine.streams[instrument]
+        stream = self._settled(instrument)
         now = self.now_ms(instrument)
         found = windows.flow_of(stream, window, step_ms, now)
         if found is None:
@@ -79,14 +86,14 @@ class ProcessorView:
 
     def default_row_sizes(self, instrument: str) -> dict[str, str]:
         """The grid in force now."""
-        stream = self.engine.streams[instrument]
+        stream = self._settled(instrument)
         at = max(self.now_ms(instrument), stream.last_event_ms)
         ranges = stream.history.hour_ranges
         return stream.grids.at(at, stream.instrument.tick_size, ranges).served()
 
     def stream(self, instrument: str) -> StreamStatus:
         """Counts and state of a stream."""
-        stream = self.engine.streams[instrument]
+        stream = self._settled(instrument)
         counts, coverage = stream.ledger.counts, stream.coverage
         now = self.now_ms(instrument)
         watermark = coverage.watermark_ms or None
@@ -110,6 +117,11 @@ class ProcessorView:
             minutes_verified=stream.verified_minutes,
             minutes_unverified=stream.unverified_minutes,
         )
+
+    def _settled(self, instrument: str) -> Stream:
+        """A stream with all its delivered trades applied."""
+        self._settle(instrument)
+        return self.engine.streams[instrument]
 
     @staticmethod
     def _state(stream: Stream) -> str:

@@ -9,7 +9,7 @@ a sequence keep the order of their arrival. Rows need no order and are kept at o
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,9 +18,12 @@ from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.grid import plain
 from orderflow.instrument import Instrument
+from orderflow.prints import QuoteUnit, quote_unit
 from orderflow.timeframe import CELL_MS, MINUTE_MS
 from orderflow.trade import TradeBatch
-from processor.tally import OpenRows, Tally
+from processor.ladder import Ladder
+from processor.sweep import Edges, sweeps_of
+from processor.tally import Tally
 
 Loose = tuple[int, int, int, int, int, int, int]
 """(event_ms, seq, sweep order of the price, key, price_ticks, qty_lots, side) of a trade."""
@@ -34,11 +37,10 @@ class Cell(msgspec.Struct):
 
 
 class Minute(msgspec.Struct):
-    """Rows and cells of one minute; `touched` grows with every change."""
+    """Volume at price and cells of one minute; `touched` grows with every change."""
 
     start_ms: int
-    row_ticks: int
-    rows: OpenRows = {}
+    ladder: Ladder
     cells: dict[int, Cell] = {}
     touched: int = 0
     arrived: int = 0
@@ -60,15 +62,15 @@ class Minute(msgspec.Struct):
             else:
                 tally = Tally(first, first)
                 tallies.insert(place, tally)
-        tally.add(batch, i, j, self.rows, self.row_ticks)
+        tally.add(batch, i, j, self.ladder)
         self.touched += 1
 
     def add_loose(self, batch: TradeBatch, i: int, j: int) -> None:
         """Trades i..j-1 of an unordered stream, of this minute, in any order."""
-        rows, row_ticks = self.rows, self.row_ticks
         for k in range(i, j):
             event_ms, price, lots = batch.event_ms[k], batch.price_ticks[k], batch.qty_lots[k]
             side = batch.side[k]
+            self.ladder.add(event_ms, price, lots, side)
             start = event_ms // CELL_MS * CELL_MS
             cell = self.cells.get(start)
             if cell is None:
@@ -77,11 +79,6 @@ class Minute(msgspec.Struct):
             self.arrived += 1
             sweep = (price if side else -price) if seq else self.arrived
             insort(cell.loose, (event_ms, seq, sweep, batch.key[k], price, lots, side))
-            row = rows.get(price // row_ticks)
-            if row is None:
-                row = rows[price // row_ticks] = [0, 0, 0]
-            row[0 if side else 1] += lots
-            row[2] += 1
         self.touched += 1
 
     def fold_before(self, event_ms: int) -> None:
@@ -107,15 +104,19 @@ class Minute(msgspec.Struct):
         total = empty_flow(instrument, self.start_ms, self.start_ms + MINUTE_MS)
         for bar in self.cell_bars(instrument):
             total = flow.then(total, bar)
-        rows = {row: (v[0], v[1], v[2]) for row, v in self.rows.items()}
-        return FootprintBar(total, plain(self.row_ticks * instrument.tick_size), rows)
+        ladder = self.ladder
+        return FootprintBar(
+            total,
+            plain(ladder.row_ticks * instrument.tick_size),
+            ladder.packed_rows(),
+            ladder.packed_sizes(),
+            ladder.prints(),
+        )
 
-    def rescale(self, ticks: int, lots: int) -> None:
-        """Count in finer steps; rows keep their prices."""
-        self.row_ticks *= ticks
-        for row in self.rows.values():
-            row[0] *= lots
-            row[1] *= lots
+    def rescale(self, ticks: int, lots: int, instrument: Instrument) -> None:
+        """Count in finer steps, those of `instrument`; rows keep their prices."""
+        unit = quote_unit(instrument.tick_size, instrument.lot_size)
+        self.ladder.rescale(ticks, lots, unit)
         for cell in self.cells.values():
             for tally in cell.tallies:
                 tally.rescale(ticks, lots)
@@ -133,6 +134,12 @@ class Minute(msgspec.Struct):
             ]
 
 
+def fresh_minute(instrument: Instrument, start_ms: int, row_ticks: int) -> Minute:
+    """A minute without trades."""
+    unit = quote_unit(instrument.tick_size, instrument.lot_size)
+    return Minute(start_ms, Ladder(row_ticks, unit, {}, {}, []), {})
+
+
 def empty_flow(instrument: Instrument, start_ms: int, end_ms: int) -> FlowBar:
     """The neutral bar of an interval."""
     return FlowBar(start_ms, end_ms, instrument.tick_size, instrument.lot_size)
@@ -142,12 +149,26 @@ def _first_key(tally: Tally) -> int:
     return tally.first_key
 
 
-def _joined(tallies: Iterable[Tally], instrument: Instrument, start: int) -> FlowBar | None:
+def _joined(tallies: Sequence[Tally], instrument: Instrument, start: int) -> FlowBar | None:
+    """Tallies in id order as one bar."""
     total: FlowBar | None = None
+    edges = []
+    last_key: int | None = None
     for tally in tallies:
         bar = tally.bar(instrument, start, start + CELL_MS)
         total = bar if total is None else flow.then(total, bar)
-    return total
+        follows = last_key is not None and last_key + 1 == tally.first_key
+        edges.append(Edges(follows, tally.inside, tally.head, tally.tail))
+        last_key = tally.last_key
+    if total is None:
+        return None
+    swept = sweeps_of(edges)
+    return msgspec.structs.replace(
+        total,
+        sweeps=swept.count,
+        sweep_buy_lots=swept.buy_lots,
+        sweep_sell_lots=swept.sell_lots,
+    )
 
 
 def _folded(loose: list[Loose]) -> Tally:
@@ -162,5 +183,5 @@ def _folded(loose: list[Loose]) -> Tally:
         side=list(columns[6]),
     )
     tally = Tally(batch.key[0], batch.key[-1])
-    tally.add(batch, 0, len(batch), {}, 1)
+    tally.add(batch, 0, len(batch), Ladder(1, QuoteUnit(1, 1), {}, {}, []))
     return tally

@@ -20,13 +20,14 @@ from backbone.store.base import FOOTPRINTS, Query, Record, Store
 from orderflow.encoding import bar_from_body
 from orderflow.errors import BusError, StoreError, WadmError
 from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
-from orderflow.trade import TradeBatch, Watermark
+from orderflow.trade import KlineClosed, TradeBatch, Watermark
 from processor import checkpoint, windows
 from processor.chronicler import Chronicler
 from processor.engine import Engine, Results, Said
 from processor.history import KEPT_MS
 from processor.live import ProcessorView
 from processor.records import minute_records, refresh_record, window_records
+from processor.waiting import Waiting
 
 log = structlog.get_logger()
 
@@ -62,7 +63,8 @@ class ProcessorService:
         self.mono_ms = mono_ms
         self.engine = Engine(settings.fixed_row_sizes)
         self.clocks: dict[str, VenueClock] = {}
-        self.view = ProcessorView(self.engine, source, self.now_ms)
+        self._waiting = Waiting()
+        self.view = ProcessorView(self.engine, source, self.now_ms, self.settle)
         self.pending: list[Record] = []
         self.chronicler = Chronicler(
             store, lambda name: self.engine.streams[name].history.minutes, self._later
@@ -149,18 +151,38 @@ class ProcessorService:
                 await waiting
 
     async def _apply(self, messages: Sequence[object]) -> None:
-        """Apply messages; long deliveries let others run in between."""
+        """Apply messages; long deliveries let others run in between.
+
+        Trades may wait for more of their instrument. Watermarks and candles do not depend on them;
+        before anything else everything that waits is applied.
+        """
         count = 0
         for message in messages:
             if isinstance(message, TradeBatch):
                 count += len(message)
-            elif isinstance(message, Watermark) and message.instruments:
-                self._observe(message.instruments[0], message.event_ms)
-            self.engine.handle(message)
+                self.engine.version += 1
+                for batch in self._waiting.add(message):
+                    self.engine.handle(batch)
+            else:
+                if isinstance(message, Watermark) and message.instruments:
+                    self._observe(message.instruments[0], message.event_ms)
+                elif not isinstance(message, KlineClosed):
+                    self.settle_all()
+                self.engine.handle(message)
             if count >= TRADES_PER_TURN:
                 count = 0
                 await asyncio.sleep(0)
                 await self.tick()
+
+    def settle(self, instrument: str) -> None:
+        """Apply what waits of one instrument, before it is looked at."""
+        for batch in self._waiting.take(instrument):
+            self.engine.handle(batch)
+
+    def settle_all(self) -> None:
+        """Apply everything that waits."""
+        for batch in self._waiting.take_all():
+            self.engine.handle(batch)
 
     def _observe(self, instrument: str, event_ms: int) -> None:
         market = instrument.rpartition(":")[0]
@@ -174,6 +196,7 @@ class ProcessorService:
         self._ticked_ms = mono
         began = perf_counter()
         for name in list(self.engine.streams):
+            self.settle(name)
             results = self.engine.advance_one(name, self.now_ms(name), mono)
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
@@ -235,6 +258,7 @@ class ProcessorService:
 
     def _blob(self, name: str, mono: int) -> bytes:
         """One stream's checkpoint; every trade must be accounted for."""
+        self.settle(name)
         stream = self.engine.streams[name]
         counts = stream.ledger.counts
         if not counts.balanced:
@@ -275,6 +299,7 @@ class ProcessorService:
 
     async def _finish(self) -> None:
         """The last write: everything pending and every changed stream."""
+        self.settle_all()
         if self._writing is not None:
             await asyncio.wait([self._writing])
         mono = self.mono_ms()

@@ -30,7 +30,7 @@ from processor.coverage import NEVER, Coverage, touching
 from processor.evidence import CANDLE_MISSING, PROVEN, Evidence
 from processor.grids import Grids
 from processor.history import MinuteHistory
-from processor.minute import Minute
+from processor.minute import Minute, fresh_minute
 from processor.repairs import HORIZON_MS, RepairBook
 
 CLOSE_AFTER_WATERMARK_MS = 2_000
@@ -121,11 +121,9 @@ class Stream:
         length = MINUTE_MS if self.unordered else CELL_MS
         k = i
         while k < j:
-            place = event_ms[k] // length
-            end = k + 1
-            while end < j and event_ms[end] // length == place:
-                end += 1
-            minute = self._minute(event_ms[k] // MINUTE_MS * MINUTE_MS)
+            start = event_ms[k] // length * length
+            end = _leaves(event_ms, k, j, start, start + length)
+            minute = self._minute(start // MINUTE_MS * MINUTE_MS)
             if self.unordered:
                 minute.add_loose(batch, k, end)
             else:
@@ -135,7 +133,7 @@ class Stream:
     def _minute(self, start_ms: int) -> Minute:
         minute = self.minutes.get(start_ms)
         if minute is None:
-            minute = Minute(start_ms, self.row_ticks(start_ms), {}, {})
+            minute = fresh_minute(self.instrument, start_ms, self.row_ticks(start_ms))
             self.minutes[start_ms] = minute
         if self.next_close_ms is not None and start_ms < self.next_close_ms:
             self.dirty.add(start_ms)
@@ -215,15 +213,16 @@ class Stream:
         tick = common_step([old.tick_size, instrument.tick_size])
         lot = common_step([old.lot_size, instrument.lot_size])
         ticks, lots = whole_ratio(old.tick_size, tick), whole_ratio(old.lot_size, lot)
+        rescaled = dataclasses.replace(instrument, tick_size=tick, lot_size=lot)
         for minute in self.minutes.values():
-            minute.rescale(ticks, lots)
+            minute.rescale(ticks, lots, rescaled)
         self.scales = {n: (t * ticks, v * lots) for n, (t, v) in self.scales.items()}
         self.scales.setdefault(scale - 1, (ticks, lots))
         self.scales[scale] = (
             whole_ratio(instrument.tick_size, tick),
             whole_ratio(instrument.lot_size, lot),
         )
-        self.instrument = dataclasses.replace(instrument, tick_size=tick, lot_size=lot)
+        self.instrument = rescaled
         self.evidence.instrument = self.instrument
         self._touch_all()
 
@@ -292,7 +291,7 @@ class Stream:
         """A minute that is not closed, as it stands; kept while nothing is added to it."""
         minute = self.minutes.get(start_ms)
         if minute is None:
-            minute = Minute(start_ms, self.row_ticks(start_ms), {}, {})
+            minute = fresh_minute(self.instrument, start_ms, self.row_ticks(start_ms))
         found = self.open_bars.get(start_ms)
         if found is None or found[0] != minute.touched:
             found = self.open_bars[start_ms] = (minute.touched, minute.bar(self.instrument))
@@ -353,3 +352,11 @@ class Stream:
     def _touch_all(self) -> None:
         self.changed = True
         self.dirty.update(self.published)
+
+
+def _leaves(event_ms: list[int], i: int, j: int, start_ms: int, end_ms: int) -> int:
+    """First place from i on whose time is outside [start_ms, end_ms), at most j."""
+    span = event_ms[i:j]
+    if min(span) >= start_ms and max(span) < end_ms:
+        return j
+    return next(k for k in range(i, j) if not start_ms <= event_ms[k] < end_ms)

@@ -51,7 +51,7 @@ def footprint_of(stream: Stream, window: Window, now_ms: int) -> Piece | None:
     bar = footprint.then([part[0] for part in parts])
     span = msgspec.structs.replace(bar.flow, start_ms=window.start_ms, end_ms=window.end_ms)
     quality = whole_quality([part[1] for part in parts], window, now_ms)
-    return FootprintBar(span, bar.row_size, bar.rows), quality
+    return msgspec.structs.replace(bar, flow=span), quality
 
 
 def whole_quality(parts: list[Quality], window: Window, now_ms: int) -> Quality:

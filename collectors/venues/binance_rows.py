@@ -122,43 +122,44 @@ decode_page_text = msgspec.json.Decoder(list[RestAggregate[str]], strict=False).
 def aggregate_batch(
     rows: Sequence[Row], instrument: Instrument, scale: int, source: Source, received_ns: int = 0
 ) -> TradeBatch | None:
-    """Rows as columns, or None when any row needs a judgement of its own."""
+    """Rows as columns, or None when any row needs a judgement of its own.
+
+    Appends beat comprehensions here: a live batch has about ten rows.
+    """
     tick, lot = instrument.tick, instrument.lot
     price_factor, quantity_factor = tick.factor, lot.factor
-    highest, largest = EXACT_BELOW / price_factor, EXACT_BELOW / quantity_factor
-    found = []
-    for row in rows:
-        price, quantity, event_ms, first, last = row.p, row.q, row.T, row.f, row.l
-        if not (0.0 < price < highest and 0.0 < quantity < largest):
-            return None
-        ticks, lots = round(price * price_factor), round(quantity * quantity_factor)
-        if ticks / price_factor != price or lots / quantity_factor != quantity:
-            return None
-        if last < first or event_ms > row.E + FUTURE_TOLERANCE_MS:
-            return None
-        side = 0 if row.m else 1
-        found.append((row.a, event_ms, ticks, lots, side, last - first + 1, first, last))
-    columns = list(map(list, zip(*found, strict=True)))
-    if not (in_whole(columns[2], tick.units) and in_whole(columns[3], lot.units)):
-        return None
-    key, times, prices, quantities, sides, counts, firsts, lasts = columns
-    return TradeBatch(
-        instrument.name,
-        key,
-        times,
-        prices,
-        quantities,
-        sides,
-        [],
-        counts,
-        firsts,
-        lasts,
-        [],
-        source,
-        0,
-        scale,
-        received_ns,
+    batch = TradeBatch(instrument.name, [], [], [], [], [], [], [], [], [], [], source, 0, scale)
+    batch.received_ns = received_ns
+    key, times, sides = batch.key.append, batch.event_ms.append, batch.side.append
+    prices, quantities = batch.price_ticks.append, batch.qty_lots.append
+    counts, firsts, lasts = (
+        batch.n_trades.append,
+        batch.first_trade_id.append,
+        batch.last_trade_id.append,
     )
+    try:
+        for row in rows:
+            price, quantity, event_ms, first, last = row.p, row.q, row.T, row.f, row.l
+            ticks, lots = int(price * price_factor + 0.5), int(quantity * quantity_factor + 0.5)
+            if ticks / price_factor != price or lots / quantity_factor != quantity:
+                return None
+            if ticks <= 0 or lots <= 0 or last < first or event_ms > row.E + FUTURE_TOLERANCE_MS:
+                return None
+            key(row.a)
+            times(event_ms)
+            prices(ticks)
+            quantities(lots)
+            sides(0 if row.m else 1)
+            counts(last - first + 1)
+            firsts(first)
+            lasts(last)
+    except (ValueError, OverflowError):
+        return None
+    if max(batch.price_ticks) >= EXACT_BELOW or max(batch.qty_lots) >= EXACT_BELOW:
+        return None
+    if not (in_whole(batch.price_ticks, tick.units) and in_whole(batch.qty_lots, lot.units)):
+        return None
+    return batch
 
 
 def judge_into(

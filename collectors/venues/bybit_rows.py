@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from collectors.reading import EXACT_BELOW, Millis, in_whole, judged
+from collectors.reading import EXACT_BELOW, Millis, empty_batch, in_whole, judged
 from orderflow.instrument import Instrument
 from orderflow.trade import Side, Source, TradeBatch
 
@@ -137,48 +137,36 @@ def fill_batch(
     """Rows as columns, or None when any row needs a judgement of its own."""
     tick, lot = instrument.tick, instrument.lot
     price_factor, quantity_factor = tick.factor, lot.factor
-    highest, largest = EXACT_BELOW / price_factor, EXACT_BELOW / quantity_factor
     numbered = instrument.sequence == "consecutive"
-    base = 10 if numbered else 16
-    found = []
-    for row in rows:
-        price, quantity, event_ms, key = row.p, row.v, row.T, row.i
-        if not (0.0 < price < highest and 0.0 < quantity < largest):
-            return None
-        ticks, lots = round(price * price_factor), round(quantity * quantity_factor)
-        if ticks / price_factor != price or lots / quantity_factor != quantity:
-            return None
-        if row.BT or event_ms > until_ms:
-            return None
-        if numbered:
-            if len(key) > 19 or not key.isdecimal():
-                return None
-        else:
-            key = key.replace("-", "")
-            if len(key) != 32 or not (key.isascii() and key.isalnum()):
-                return None
-        try:
-            number = int(key, base)
-        except ValueError:
-            return None
-        side = 1 if row.S == "Buy" else 0
-        found.append((number, event_ms, ticks, lots, side, row.seq))
-    columns = list(map(list, zip(*found, strict=True)))
-    if not (in_whole(columns[2], tick.units) and in_whole(columns[3], lot.units)):
-        return None
-    keys, times, prices, quantities, sides, seqs = columns
-    return TradeBatch(
-        instrument.name,
-        keys,
-        times,
-        prices,
-        quantities,
-        sides,
-        seqs,
-        source=source,
-        scale=scale,
-        received_ns=received_ns,
+    batch = empty_batch(instrument, scale, source, received_ns)
+    key, times, sides, seqs = (
+        batch.key.append,
+        batch.event_ms.append,
+        batch.side.append,
+        batch.seq.append,
     )
+    prices, quantities = batch.price_ticks.append, batch.qty_lots.append
+    try:
+        for row in rows:
+            price, quantity, event_ms, text = row.p, row.v, row.T, row.i
+            ticks, lots = int(price * price_factor + 0.5), int(quantity * quantity_factor + 0.5)
+            if ticks / price_factor != price or lots / quantity_factor != quantity:
+                return None
+            if ticks <= 0 or lots <= 0 or row.BT or event_ms > until_ms:
+                return None
+            key(number_key(text) if numbered else uuid_key(text))
+            times(event_ms)
+            prices(ticks)
+            quantities(lots)
+            sides(1 if row.S == "Buy" else 0)
+            seqs(row.seq)
+    except (ValueError, OverflowError):
+        return None
+    if max(batch.price_ticks) >= EXACT_BELOW or max(batch.qty_lots) >= EXACT_BELOW:
+        return None
+    if not (in_whole(batch.price_ticks, tick.units) and in_whole(batch.qty_lots, lot.units)):
+        return None
+    return batch
 
 
 def judge_into(batch: TradeBatch, row: RowText, instrument: Instrument, reason: str = "") -> bool:

@@ -1,0 +1,81 @@
+"""Ladder: volume at price and prints by size of one minute. Needs no order. Pure."""
+
+from __future__ import annotations
+
+from heapq import heappush, heapreplace
+
+import msgspec
+
+from orderflow.footprint import Row
+from orderflow.prints import MOST_LARGEST, Print, QuoteUnit, SizeCell, kept
+
+Ranked = tuple[int, int, int, int, int]
+"""(turnover, -event_ms, price_ticks, qty_lots, side): the least is let go first."""
+
+
+class Ladder(msgspec.Struct):
+    """Rows, size classes and largest prints of trades in any order.
+
+    `rows`: row to [buy_lots, sell_lots, trades]; `sizes`: class to [buy_lots, sell_lots, buy
+    prints, sell prints]; `largest` is a heap.
+    """
+
+    row_ticks: int
+    unit: QuoteUnit
+    rows: dict[int, list[int]] = {}
+    sizes: dict[int, list[int]] = {}
+    largest: list[Ranked] = []
+
+    @property
+    def least_kept(self) -> int:
+        """The turnover below which no print is kept; -1 while there is room."""
+        return self.largest[0][0] if len(self.largest) == MOST_LARGEST else -1
+
+    def keep(self, item: Ranked) -> int:
+        """Take a print in if it is among the largest; returns the new `least_kept`."""
+        if len(self.largest) < MOST_LARGEST:
+            heappush(self.largest, item)
+        elif item > self.largest[0]:
+            heapreplace(self.largest, item)
+        return self.least_kept
+
+    def add(self, event_ms: int, price: int, quantity: int, side: int) -> None:
+        """Apply one trade of an unordered stream; `Tally.add` has the same inlined."""
+        turnover = price * quantity
+        row = self.rows.setdefault(price // self.row_ticks, [0, 0, 0])
+        size = self.sizes.setdefault(self.unit.size_class(turnover), [0, 0, 0, 0])
+        row[2] += 1
+        row[0 if side else 1] += quantity
+        size[0 if side else 1] += quantity
+        size[2 if side else 3] += 1
+        if turnover >= self.least_kept:
+            self.keep((turnover, -event_ms, price, quantity, side))
+
+    def packed_rows(self) -> dict[int, Row]:
+        """Rows as a bar holds them."""
+        return {row: (v[0], v[1], v[2]) for row, v in self.rows.items()}
+
+    def packed_sizes(self) -> dict[int, SizeCell]:
+        """Size classes as a bar holds them, ascending."""
+        return {number: (v[0], v[1], v[2], v[3]) for number, v in sorted(self.sizes.items())}
+
+    def prints(self) -> tuple[Print, ...]:
+        """The largest prints that a bar keeps, largest first."""
+        count = sum(size[2] + size[3] for size in self.sizes.values())
+        ranked = sorted(self.largest, reverse=True)[: kept(count)]
+        return tuple(Print(-later, price, lots, side) for _, later, price, lots, side in ranked)
+
+    def rescale(self, ticks: int, lots: int, unit: QuoteUnit) -> None:
+        """Count in finer steps; rows keep their prices, classes their notionals."""
+        self.row_ticks *= ticks
+        self.unit = unit
+        for row in self.rows.values():
+            row[0] *= lots
+            row[1] *= lots
+        for size in self.sizes.values():
+            size[0] *= lots
+            size[1] *= lots
+        self.largest = [
+            (turnover * ticks * lots, later, price * ticks, quantity * lots, side)
+            for turnover, later, price, quantity, side in self.largest
+        ]
