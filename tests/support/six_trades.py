@@ -10,7 +10,7 @@ from orderflow.footprint import FootprintBar
 from orderflow.instrument import Instrument, Market
 from orderflow.timeframe import MINUTE_MS
 from orderflow.trade import TradeBatch
-from processor.minute import Minute
+from processor.minute import fresh_minute
 
 Trade = tuple[int, int, bool]
 """(price in ticks, quantity in lots, buyer is the aggressor)."""
@@ -30,7 +30,7 @@ def bar_of(
     trades: Sequence[Trade], start_ms: int = 0, first_id: int = 1, row_ticks: int = 1
 ) -> FootprintBar:
     """One minute whose trades are a millisecond apart; empty without trades."""
-    minute = Minute(start_ms, row_ticks, {}, {})
+    minute = fresh_minute(INSTRUMENT, start_ms, row_ticks)
     count = len(trades)
     if count:
         ids = list(range(first_id, first_id + count))
