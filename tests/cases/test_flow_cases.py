@@ -192,18 +192,20 @@ def test_impact_of_bars(shared: Path) -> None:
 
 
 def test_vwap_bands(shared: Path) -> None:
-    """VWAP and its deviation equal wickra's after every trade."""
+    """VWAP and its bands equal wickra's after every trade, in half-unit ticks."""
     case = load(shared, "of10_vwap_bands")
     theirs = case["expected"]["wickra_mult1_upper_vwap_lower_sd"]
-    quantity = amount = squares = Decimal(0)
+    half = Decimal("0.5")
+    lots = amount = squares = 0
     for (_, price, size, _), other in zip(rows_of(shared, case), theirs, strict=True):
-        p, q = Decimal(price), Decimal(size)
-        quantity, amount, squares = quantity + q, amount + p * q, squares + p * p * q
-        found = vwap(quantity, amount, squares)
+        p, q = int(Decimal(price) / half), int(size)
+        lots, amount, squares = lots + q, amount + p * q, squares + p * p * q
+        bar = FlowBar(0, 1, half, Decimal(1), buy_lots=lots, buy_quote=amount, square_quote=squares)
+        found = vwap(bar)
         assert found is not None
-        assert float(found[0]) == pytest.approx(other[1], abs=CLOSE)
-        assert float(found[1]) == pytest.approx(other[3], abs=CLOSE)
-    assert vwap(Decimal(0), Decimal(0), Decimal(0)) is None
+        lower, upper = found.band(1)
+        ours = (upper, found.price, lower, found.sigma)
+        assert [float(value) for value in ours] == pytest.approx(other, abs=CLOSE)
 
 
 def test_market_profile(shared: Path) -> None:

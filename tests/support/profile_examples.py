@@ -23,7 +23,7 @@ from orderflow.indicators import (
     volume_profile,
     vwap,
 )
-from orderflow.timeframe import DAY_MS, HOUR_MS, Window
+from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Window
 
 Numbers = dict[str, str]
 NEW_YEAR_MS = 1_735_689_600_000
@@ -138,12 +138,17 @@ def of_profile_algebra() -> Numbers:
 
 
 def of_vwap() -> Numbers:
-    bar = whole().flow
-    squares = sum(price * price * lots for price, lots, _ in SIX_TRADES)
-    amounts = (bar.volume_lots, bar.buy_quote + bar.sell_quote, squares)
-    found = vwap.vwap(*map(Decimal, amounts))
+    found = vwap.vwap(whole().flow)
     assert found is not None
-    return {"vwap": six_places(found[0]), "sigma": six_places(found[1])}
+    later = vwap.anchored([bar.flow for bar in one_a_bar()], 2 * MINUTE_MS)
+    lower, upper = found.band(1)
+    return {
+        "vwap": six_places(found.price),
+        "sigma": six_places(found.sigma),
+        "upper 1": six_places(upper),
+        "lower 1": six_places(lower),
+        "anchored vwap": six_places(later[-1].price),
+    }
 
 
 def of_market_profile() -> Numbers:
