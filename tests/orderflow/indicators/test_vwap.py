@@ -91,7 +91,7 @@ def test_sums_beyond_63_bits() -> None:
 
 
 def test_edges() -> None:
-    """Nothing traded has no VWAP, one price has no deviation, a bar across the anchor is refused."""
+    """Nothing traded has no VWAP, one price no deviation; a bar across the anchor is refused."""
     assert vwap(bar_of([]).flow) is None
     assert anchored([bar_of([]).flow], 0) == []
     one = vwap(bar_of([(7, 3, True), (7, 2, False)]).flow)
