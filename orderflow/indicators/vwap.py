@@ -53,7 +53,7 @@ CARD = RuleCard(
             ("sigma", "0.901183"),
             ("upper 1", "102.170413"),
             ("lower 1", "100.368048"),
-            ("anchored vwap", "102.000000"),
+            ("anchored vwap", "101.916667"),
         ),
     ),
 )
