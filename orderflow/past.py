@@ -7,17 +7,16 @@ from fractions import Fraction
 
 import msgspec
 
-from orderflow import footprint
 from orderflow.evidence import part_of
 from orderflow.flow import FlowBar, whole_ratio
-from orderflow.footprint import FootprintBar
-from orderflow.quantile import quantile
+from orderflow.footprint import FootprintBar, Rows, sum_rows
+from orderflow.quantile import Exact, quantile
 from orderflow.series import with_current
 
 WINDOW = 50
 LEAST_BARS = 20
 
-Measure = Callable[[FlowBar], int | Fraction | None]
+Measure = Callable[[FlowBar], Exact | None]
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -26,16 +25,26 @@ class Past(msgspec.Struct, frozen=True):
     bars: tuple[FootprintBar, ...]
     least_bars: int = LEAST_BARS
 
-    def percentile(self, measure: Measure, pct: int) -> Fraction | None:
+    @property
+    def enough(self) -> bool:
+        """True when there are as many bars as a comparison needs."""
+        return len(self.bars) >= self.least_bars
+
+    def percentile(self, measure: Measure[Exact], pct: int) -> Exact | None:
         """Percentile of a measure over these bars; None when too few of them have it."""
         found = [value for bar in self.bars if (value := measure(bar.flow)) is not None]
-        if len(found) < self.least_bars:
-            return None
-        return quantile((Fraction(value) for value in found), pct)
+        return quantile(found, pct) if len(found) >= self.least_bars else None
 
-    def whole(self) -> FootprintBar | None:
-        """All of them as one bar; None when there are too few."""
-        return footprint.then(self.bars) if len(self.bars) >= self.least_bars else None
+    def rows(self) -> Rows:
+        """Volume at price of all of them; empty when there are too few."""
+        return sum_rows(bar.rows for bar in self.bars) if self.enough else {}
+
+    def ends_ticks(self) -> tuple[int, int] | tuple[None, None]:
+        """(lowest, highest) price of all of them; None when there are too few."""
+        if not self.enough:
+            return None, None
+        lows = (bar.flow.low_ticks or 0 for bar in self.bars)
+        return min(lows), max(bar.flow.high_ticks or 0 for bar in self.bars)
 
 
 def past(

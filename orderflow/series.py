@@ -28,7 +28,8 @@ def series(bars: Sequence[FlowBar]) -> list[FlowBar]:
 def footprints(bars: Sequence[FootprintBar]) -> list[FootprintBar]:
     """The bars on one scale and grid; MergeError when they overlap or are out of order."""
     _refuse_overlap([bar.flow for bar in bars])
-    return footprint.on_one_grid(bars) if bars else []
+    steps = {(bar.flow.tick_size, bar.flow.lot_size, bar.row_size) for bar in bars}
+    return list(bars) if len(steps) <= 1 else footprint.on_one_grid(bars)
 
 
 def with_current(

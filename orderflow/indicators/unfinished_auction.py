@@ -9,6 +9,7 @@ import msgspec
 
 from orderflow.footprint import FootprintBar, Rows
 from orderflow.indicators.card import Example, Parameter, RuleCard
+from orderflow.indicators.diagonal_imbalance import minimum_of
 from orderflow.series import footprints
 
 CARD = RuleCard(
@@ -20,16 +21,17 @@ CARD = RuleCard(
     ),
     formula=(
         "unfinished at the high (low): buy >= minimum and sell >= minimum in the highest (lowest) "
-        "row; completed by the first later bar that reaches the row again"
+        "row; minimum: 1 lot on rows of one tick, half the bar's median row on wider ones; "
+        "completed by the first later bar that reaches the row again"
     ),
-    units="rows of the footprint; volumes in lots; minimum 1 lot",
+    units="rows of the footprint; volumes in lots",
     parameters=(
-        Parameter("minimum_lots", "1", "lots", "least volume of each side in the extreme row"),
+        Parameter("minimum_lots", "see formula", "lots", "least volume of each side in the row"),
     ),
-    ties="a later bar that jumps over the row completes it; wide rows nearly always hold both",
+    ties="equality counts; a later bar that jumps over the row completes it",
     edges=(
         "A bar of one row may be unfinished at both ends.",
-        ("On rows much wider than a tick nearly every extreme is unfinished: use narrow rows."),
+        "On wide rows nearly every extreme holds a lot of both sides, hence the higher minimum.",
         "A later bar that jumps over the row completes it.",
     ),
     merging=("Exact: computed again from the merged rows; completion from the order of the bars."),
@@ -37,7 +39,7 @@ CARD = RuleCard(
     not_evidence="A promise of a retest; thirty minutes is a rule of thumb of its authors.",
     source="MarketDelta, footprintchart.com 2016 (pattern, completion); twofox (minimum volume)",
     example=Example(
-        "The six trades, two a minute, three minutes, rows of 2.",
+        "The six trades, two a minute, three minutes, rows of 2, minimum 1 lot.",
         (
             ("minute 1, high, row 50", "completed in minute 2"),
             ("minute 1, low, row 50", "completed in minute 2"),
@@ -57,12 +59,12 @@ class Unfinished(msgspec.Struct, frozen=True):
     completed_ms: int | None = None
 
 
-def unfinished_auctions(bar: FootprintBar, *, minimum_lots: int = 1) -> list[Unfinished]:
+def unfinished_auctions(bar: FootprintBar, *, minimum_lots: int | None = None) -> list[Unfinished]:
     """The unfinished extremes of one bar, low before high; a one-row bar may have both."""
     occupied = _occupied(bar.rows)
     if not occupied:
         return []
-    least = max(1, minimum_lots)
+    least = default_minimum(bar) if minimum_lots is None else max(1, minimum_lots)
     found = []
     for at, row in (("low", occupied[0]), ("high", occupied[-1])):
         buy, sell, _ = bar.rows[row]
@@ -73,7 +75,16 @@ def unfinished_auctions(bar: FootprintBar, *, minimum_lots: int = 1) -> list[Unf
     return found
 
 
-def unfinished_ledger(bars: Sequence[FootprintBar], *, minimum_lots: int = 1) -> list[Unfinished]:
+def default_minimum(bar: FootprintBar) -> int:
+    """The least volume of each side: wide rows nearly always hold a little of both."""
+    if bar.row_size == bar.flow.tick_size:
+        return 1
+    return max(1, minimum_of(bar.rows) // 2)
+
+
+def unfinished_ledger(
+    bars: Sequence[FootprintBar], *, minimum_lots: int | None = None
+) -> list[Unfinished]:
     """All unfinished auctions of consecutive bars, oldest first, with their completion."""
     open_ones: list[Unfinished] = []
     done: list[Unfinished] = []

@@ -75,7 +75,7 @@ def range_absorption(
     """
     before, bar = past(context, current, least_bars=least_bars)
     bars = [*before.bars, bar]
-    known = len(before.bars) >= before.least_bars
+    known = before.enough
     whole = footprint.then(bars)
     flow = whole.flow
     side: Side | None = None

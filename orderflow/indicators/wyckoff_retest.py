@@ -78,8 +78,7 @@ def retest(
     flow, support = bar.flow, kind == "support"
     scale = earlier.scale_of(current, bar)
     level = (level_ticks[0] * scale, level_ticks[1] * scale) if level_ticks else None
-    whole = before.whole()
-    if level is None and whole is not None and (value := profile(whole.rows)):
+    if level is None and (value := profile(before.rows())):
         ticks = earlier.row_ticks(bar)
         level = value.poc_row * ticks, (value.poc_row + 1) * ticks - 1
     low, high = level or (None, None)

@@ -70,13 +70,12 @@ def spring(
     """Evidence of a spring or upthrust in the current bar against earlier complete bars."""
     before, bar = past(context, current, least_bars=least_bars)
     flow, up = bar.flow, kind == "spring"
-    whole = before.whole()
-    value = profile(whole.rows) if whole else None
+    value = profile(before.rows())
     ticks = earlier.row_ticks(bar)
-    level = range_end = None
-    if value and whole:
+    level = None
+    if value:
         level = value.val_row * ticks if up else (value.vah_row + 1) * ticks - 1
-        range_end = whole.flow.low_ticks if up else whole.flow.high_ticks
+    range_end = before.ends_ticks()[0 if up else 1]
     reach = flow.low_ticks if up else flow.high_ticks
     side: Literal["buy", "sell"] = "sell" if up else "buy"
     trapped = sum(1 for found in trapped_traders(bar) if found.side == side)

@@ -67,8 +67,7 @@ def strength(
     """Evidence in the current bar against the value of earlier complete bars."""
     before, bar = past(context, current, least_bars=least_bars)
     flow, up = bar.flow, kind == "sign_of_strength"
-    whole = before.whole()
-    old, new = (profile(whole.rows) if whole else None), profile(bar.rows)
+    old, new = profile(before.rows()), profile(bar.rows)
     edge = None if old is None else (old.vah_row if up else old.val_row)
     return evidence(
         kind,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orderflow.flow import FlowBar
+from orderflow.indicators.cot import cot
 from orderflow.indicators.cvd import Anchor, candles
 from orderflow.indicators.diagonal_imbalance import diagonal_imbalances
 from orderflow.indicators.impact import kyle_lambda, roll_spread, tick_rule
@@ -124,6 +125,23 @@ def test_cvd_candles(shared: Path, name: str) -> None:
             (candle.close_lots, "close"),
         ):
             assert (value or 0) * lot == pytest.approx(other[key], abs=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["of01_freqtrade_example", "of02_min_max_delta", "real_spot_flow"])
+def test_cot(shared: Path, name: str) -> None:
+    """Delta at the last touch of high and low equals tradetropy's in every minute."""
+    case = load(shared, name)
+    instrument, bars = minutes(shared, case)
+    expected = case["expected"]
+    theirs = (expected["tradetropy_1m"] if name.startswith("real") else expected["tradetropy"])[
+        "bars"
+    ]
+    lot = float(instrument.lot_size)
+    assert len(bars) == len(theirs)
+    for bar, other in zip(bars, theirs, strict=True):
+        found = cot(bar)
+        assert (found.cot_high_lots or 0) * lot == pytest.approx(other["cot_high"], abs=CLOSE)
+        assert (found.cot_low_lots or 0) * lot == pytest.approx(other["cot_low"], abs=CLOSE)
 
 
 @pytest.mark.parametrize("name", ["of03_diagonal_imbalance", "of05_imbalance_gap"])

@@ -13,6 +13,7 @@ from orderflow.indicators import (
     exhaustion,
     wyckoff_absorption,
     wyckoff_cause,
+    wyckoff_climax,
     wyckoff_effort,
     wyckoff_retest,
     wyckoff_spring,
@@ -44,6 +45,11 @@ def of_absorption() -> Numbers:
 
 def of_exhaustion() -> Numbers:
     return written(exhaustion.exhaustion(whole(), "buy"))
+
+
+def of_climax() -> Numbers:
+    *before, bar = one_a_bar()
+    return written(wyckoff_climax.climax(bar, before, "selling", least_bars=ENOUGH))
 
 
 def of_spring() -> Numbers:
@@ -81,6 +87,7 @@ def of_cause() -> Numbers:
 COMPUTED: dict[str, Callable[[], Numbers]] = {
     "absorption": of_absorption,
     "exhaustion": of_exhaustion,
+    "wyckoff_climax": of_climax,
     "wyckoff_spring": of_spring,
     "wyckoff_effort": of_effort,
     "wyckoff_absorption": of_range_absorption,

@@ -10,6 +10,7 @@ from six_trades import SIX_TRADES, bar_of, listed, one_a_bar, six_places, whole
 
 from orderflow.indicators import (
     amihud,
+    cot,
     cross_venue,
     cvd,
     delta,
@@ -18,11 +19,15 @@ from orderflow.indicators import (
     flow_ladder,
     impact,
     kyle,
+    large_trades,
     lead_lag,
     premium,
     roll,
+    size_class_cvd,
+    size_distribution,
     spot_perp,
     stacked_imbalance,
+    sweeps,
     trade_intensity,
     trapped_traders,
     unfinished_auction,
@@ -51,6 +56,52 @@ def of_cvd() -> Numbers:
         f"minute {place}": f"open {c.open_lots} high {c.high_lots} low {c.low_lots} "
         f"close {c.close_lots}"
         for place, c in enumerate(found, 1)
+    }
+
+
+def of_cot() -> Numbers:
+    found = cot.cot(whole().flow)
+    return {
+        "cot_high": str(found.cot_high_lots),
+        "cot_low": str(found.cot_low_lots),
+        "since_high": str(found.since_high_lots),
+        "since_low": str(found.since_low_lots),
+    }
+
+
+def of_sweeps() -> Numbers:
+    found = sweeps.sweeps(whole().flow)
+    return {"sweeps": str(found.count), "share_pct": six_places(found.share_pct)}
+
+
+def of_size_distribution() -> Numbers:
+    found = size_distribution.size_distribution(whole())
+    return {
+        f"{one.low_quote} to {one.high_quote}": f"buy {one.buy_lots} sell {one.sell_lots}, "
+        f"{one.buy_prints + one.sell_prints} prints"
+        for one in found.classes
+    } | {"mean_lots": six_places(found.mean_lots)}
+
+
+def of_size_class_cvd() -> Numbers:
+    found = size_class_cvd.size_class_cvd(
+        one_a_bar(), window=3, percentiles=(50, 90), least_prints=1
+    )
+    return {
+        f"minute {one.start_ms // MINUTE_MS + 1}": f"mid from {one.mid_from_quote}, large from "
+        f"{one.large_from_quote}: {one.small_cvd_lots}, {one.mid_cvd_lots}, {one.large_cvd_lots}"
+        for one in found
+    }
+
+
+def of_large_trades() -> Numbers:
+    *before, bar = one_a_bar()
+    found = large_trades.large_trades(bar, before, pct=50, least_prints=1)
+    assert found.threshold is not None
+    return {
+        "threshold": f"{found.threshold.quote} ({'exact' if found.threshold.exact else 'at most'})",
+        "large": listed([trade.quote for trade in found.trades]),
+        "complete": str(found.complete).lower(),
     }
 
 
@@ -142,7 +193,7 @@ def of_stacked_imbalance() -> Numbers:
 
 def of_unfinished_auction() -> Numbers:
     bars = [bar_of(SIX_TRADES[2 * k : 2 * k + 2], k * MINUTE_MS, 2 * k + 1, 2) for k in range(3)]
-    found = unfinished_auction.unfinished_ledger(bars)
+    found = unfinished_auction.unfinished_ledger(bars, minimum_lots=1)
     return {
         f"minute {one.formed_ms // MINUTE_MS}, {one.at}, row {one.row}": "open"
         if one.completed_ms is None

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from six_trades import bar_of
 
-from orderflow.indicators.unfinished_auction import unfinished_auctions, unfinished_ledger
+from orderflow.indicators.unfinished_auction import (
+    default_minimum,
+    unfinished_auctions,
+    unfinished_ledger,
+)
 from orderflow.timeframe import MINUTE_MS
 
 BOTH_AT_TOP = [(10, 2, True), (11, 3, True), (11, 4, False)]
@@ -21,6 +25,16 @@ def test_both_sides_at_the_extreme() -> None:
     assert (found.at, found.row, found.buy_lots, found.sell_lots) == ("high", 11, 3, 4)
     assert unfinished_auctions(bar_of(BOTH_AT_TOP), minimum_lots=4) == []
     assert unfinished_auctions(bar_of([])) == []
+
+
+def test_wide_rows_ask_for_more() -> None:
+    """On wide rows a little of both sides at the extreme is usual, and not unfinished."""
+    trades = [(10, 20, True), (15, 20, False), (20, 1, False), (21, 9, True)]
+    wide = bar_of(trades, row_ticks=5)
+    assert default_minimum(wide) == 10
+    assert unfinished_auctions(wide) == []
+    assert [a.row for a in unfinished_auctions(wide, minimum_lots=1)] == [4]
+    assert default_minimum(bar_of(trades)) == 1
 
 
 def test_completion() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from six_trades import Trade, bar_of
 from wyckoff_tape import BARS, CONTEXT, mirrored, next_bar, upside_down
 
+from orderflow import footprint
 from orderflow.errors import MergeError
 from orderflow.evidence import Evidence
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.spot_perp import spot_perp
 from orderflow.indicators.wyckoff_absorption import range_absorption
 from orderflow.indicators.wyckoff_cause import cause
+from orderflow.indicators.wyckoff_climax import climax
 from orderflow.indicators.wyckoff_effort import effort
 from orderflow.indicators.wyckoff_retest import retest
 from orderflow.indicators.wyckoff_spring import spring
@@ -27,6 +29,8 @@ from orderflow.timeframe import MINUTE_MS
 Judge = Callable[[FootprintBar, Sequence[FootprintBar]], Evidence]
 
 JUDGES: dict[str, Judge] = {
+    "selling": lambda bar, past: climax(bar, past, "selling"),
+    "buying": lambda bar, past: climax(bar, past, "buying"),
     "spring": lambda bar, past: spring(bar, past, "spring"),
     "upthrust": lambda bar, past: spring(bar, past, "upthrust"),
     "little": lambda bar, past: effort(bar, past, "effort_without_result"),
@@ -38,6 +42,13 @@ JUDGES: dict[str, Judge] = {
     "resistance": lambda bar, past: retest(bar, past, "resistance"),
     "cause": cause,
 }
+CLIMAX: list[Trade] = [
+    (100, 20, False),
+    (95, 60, False),
+    (90, 90, False),
+    (91, 30, True),
+    (95, 20, True),
+]
 SPRING: list[Trade] = [
     (100, 2, False),
     (97, 9, False),
@@ -80,9 +91,15 @@ def test_only_the_window_counts(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("spring", "upthrust"), ("strength", "weakness"), ("support", "resistance")]
+    ("one", "other"),
+    [
+        ("selling", "buying"),
+        ("spring", "upthrust"),
+        ("strength", "weakness"),
+        ("support", "resistance"),
+    ],
 )
-@pytest.mark.parametrize("trades", [SPRING, STRENGTH, RETEST, STUCK])
+@pytest.mark.parametrize("trades", [CLIMAX, SPRING, STRENGTH, RETEST, STUCK])
 def test_mirror(one: str, other: str, trades: list[Trade]) -> None:
     """What is evidence below is evidence above when the market is turned upside down."""
     found = JUDGES[one](next_bar(trades), CONTEXT)
@@ -102,6 +119,26 @@ def test_every_check_is_explained(trades: Any) -> None:
                 assert one.value is not None
                 assert one.threshold is not None
         assert set(found.failed) <= {one.name for one in found.checks}
+
+
+def test_climax() -> None:
+    """A flood of sells into the low that was bought; each missing part is named."""
+    found = climax(next_bar(CLIMAX), CONTEXT, "selling")
+    assert (found.held, found.side) == (True, "sell")
+    assert set(climax(next_bar(CLIMAX[:3]), CONTEXT, "selling").failed) == {
+        "answer_pct",
+        "close_position_pct",
+    }
+    assert "volume_lots" in climax(next_bar(SPRING), CONTEXT, "selling").failed
+    assert climax(next_bar(CLIMAX), CONTEXT, "buying").held is False
+
+
+def test_merged_venues_leave_the_answer_open() -> None:
+    """Two venues together don't know what came after the low: unknown, not false."""
+    both = footprint.beside([next_bar(CLIMAX), next_bar(CLIMAX)])
+    found = climax(both, CONTEXT, "selling")
+    assert found.held is None
+    assert {one.name for one in found.checks if one.held is None} == {"answer_pct"}
 
 
 def test_spring() -> None:
