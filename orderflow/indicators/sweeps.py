@@ -39,7 +39,7 @@ CARD = RuleCard(
     merging=("Exact in time and over venues: counters; a millisecond never straddles a bar."),
     evidence="Urgency: someone paid through the book at once.",
     not_evidence="One trader: several orders may share a millisecond.",
-    source="measured on Binance: 99.4 to 100 % of same-millisecond bursts are price-monotone",
+    source="measured on real tapes: 99.4 to 100 % of same-millisecond bursts are price-monotone",
     example=Example(
         "The six trades in one minute, a millisecond apart.",
         (
