@@ -6,8 +6,9 @@ over three rows. With `smooth_rows=1, grid="occupied", ends=True` the nodes are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -101,8 +102,9 @@ def nodes(
         return []
     half = smooth_rows // 2
     places = sorted(volumes) if grid == "occupied" else _dense(sorted(volumes), half)
-    values = _smoothed(volumes, places, half, grid)
+    values = _smoothed([volumes.get(row, 0) for row in places], half)
     highest = max(values)
+    least = least_strength * highest
     found: list[Node] = []
     kinds: tuple[tuple[Kind, Sequence[int]], ...] = (
         ("hvn", values),
@@ -112,7 +114,7 @@ def nodes(
         peaks = [
             Node(kind, row, volumes.get(row, 0), prominence, highest)
             for row, prominence in _peaks(heights, places, ends=ends or kind == "hvn")
-            if prominence >= least_strength * highest
+            if prominence * least.denominator >= least.numerator
         ]
         found += sorted(peaks, key=lambda node: (-node.prominence_lots, node.row))[:most]
     return sorted(found, key=lambda node: (node.row, node.kind))
@@ -133,37 +135,37 @@ def _dense(occupied: Sequence[int], half: int) -> list[int]:
     return places
 
 
-def _smoothed(
-    volumes: Mapping[int, int], places: Sequence[int], half: int, grid: Grid
-) -> Sequence[int]:
-    """Sums over each place and its neighbours; beyond the ends there is nothing."""
+def _smoothed(values: Sequence[int], half: int) -> Sequence[int]:
+    """Sums over each place and its neighbours; beyond the ends there is nothing.
+
+    Places next to each other stand for rows next to each other, except within the empty middle of
+    a wide gap, which holds enough empty places on both sides.
+    """
     if half == 0:
-        return [volumes.get(row, 0) for row in places]
-    if grid == "occupied":
-        sizes = [volumes[row] for row in places]
-        return [sum(sizes[max(0, k - half) : k + half + 1]) for k in range(len(sizes))]
-    reach = range(-half, half + 1)
-    return [sum(volumes.get(row + k, 0) for k in reach) for row in places]
+        return values
+    reached = list(accumulate(values, initial=0))
+    padded = [0] * half + reached + [reached[-1]] * half
+    width = 2 * half + 1
+    return [end - start for start, end in zip(padded, padded[width:], strict=False)]
 
 
 def _peaks(heights: Sequence[int], places: Sequence[int], *, ends: bool) -> list[tuple[int, int]]:
     """(row, prominence) of every local maximum; a plateau counts once, at its middle."""
     left = _keys(heights)
     right = _keys(heights[::-1])[::-1]
+    last = len(heights) - 1
     found = []
     start = 0
-    count = len(heights)
-    while start < count:
-        end = start
-        while end + 1 < count and heights[end + 1] == heights[start]:
-            end += 1
-        rises = start == 0 or heights[start - 1] < heights[start]
-        falls = end == count - 1 or heights[end + 1] < heights[start]
-        inner = start > 0 and end < count - 1
-        if rises and falls and (inner or ends):
-            key = max(left[start], right[end])
-            found.append(((places[start] + places[end]) // 2, heights[start] - key))
-        start = end + 1
+    rising = True
+    for at, height in enumerate(heights):
+        following = heights[at + 1] if at < last else height - 1
+        if following == height:
+            continue
+        if rising and following < height and (ends or (start > 0 and at < last)):
+            key = max(left[start], right[at])
+            found.append(((places[start] + places[at]) // 2, height - key))
+        rising = following > height
+        start = at + 1
     return found
 
 

@@ -100,18 +100,18 @@ def shape(
     peaks = nodes(rows) if among is None else among
     volumes = {row: buy + sell for row, (buy, sell, _) in rows.items() if buy + sell}
     low, high = min(volumes), max(volumes)
-    lots = dict.fromkeys(("lower", "middle", "upper"), 0)
-    for row, volume in volumes.items():
-        lots[third_of(row, low, high)] += volume
+    middle, upper = _borders(low, high)
+    lower_lots = sum(volume for row, volume in volumes.items() if row < middle)
+    upper_lots = sum(volume for row, volume in volumes.items() if row >= upper)
     valley, smaller = _valley(peaks)
     seen = Shape(
         name="none",
         holds=(),
         poc_row=found.poc_row,
         poc_third=third_of(found.poc_row, low, high),
-        lower_lots=lots["lower"],
-        middle_lots=lots["middle"],
-        upper_lots=lots["upper"],
+        lower_lots=lower_lots,
+        middle_lots=found.total_lots - lower_lots - upper_lots,
+        upper_lots=upper_lots,
         hvn_rows=tuple(node.row for node in peaks if node.kind == "hvn"),
         valley_row=None if valley is None else valley.row,
         valley_lots=None if valley is None else valley.lots,
@@ -125,11 +125,20 @@ def shape(
 
 def third_of(row: int, low: int, high: int) -> Third:
     """The third of the range low..high in which the centre of a row lies."""
-    count = high - low + 1
-    centre = 3 * (2 * (row - low) + 1)
-    if centre < 2 * count:
+    middle, upper = _borders(low, high)
+    if row < middle:
         return "lower"
-    return "upper" if centre > 4 * count else "middle"
+    return "upper" if row >= upper else "middle"
+
+
+def _borders(low: int, high: int) -> tuple[int, int]:
+    """First row of the middle third and first row of the upper third.
+
+    Row k from below has its centre at (2k + 1) / 2n of the range of n rows: the first k with
+    3 (2k + 1) >= 2n and the first with 3 (2k + 1) > 4n.
+    """
+    count = high - low + 1
+    return low - (3 - 2 * count) // 6, low + (4 * count - 3) // 6 + 1
 
 
 def _valley(found: list[Node]) -> tuple[Node | None, int | None]:

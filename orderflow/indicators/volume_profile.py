@@ -73,8 +73,10 @@ class Profile(msgspec.Struct, gc=False, frozen=True):
 
 def point_of_control(volumes: dict[int, int]) -> int:
     """The row with the most volume; ties: nearest to the middle of the range, then lower."""
-    twice_middle = min(volumes) + max(volumes)
-    return min(volumes, key=lambda row: (-volumes[row], abs(2 * row - twice_middle), row))
+    most = max(volumes.values())
+    tied = [row for row, lots in volumes.items() if lots == most]
+    twice_middle = min(volumes) + max(volumes) if len(tied) > 1 else 0
+    return min(tied, key=lambda row: (abs(2 * row - twice_middle), row))
 
 
 def value_area(
@@ -86,15 +88,15 @@ def value_area(
     group counts; it stops at 100 * inside >= pct * total, so no float decides.
     """
     rows = sorted(volumes)
+    lots = [volumes[row] for row in rows]
     width = 1 if method == "single" else 2
-    total = sum(volumes.values())
+    enough = pct * sum(lots)
     low = high = rows.index(poc)
-    inside = volumes[poc]
-    while 100 * inside < pct * total:
-        above = rows[high + 1 : high + 1 + width]
-        below = rows[max(0, low - width) : low]
-        above_lots = sum(volumes[row] for row in above)
-        below_lots = sum(volumes[row] for row in below)
+    inside = lots[low]
+    while 100 * inside < enough:
+        above = lots[high + 1 : high + 1 + width]
+        below = lots[max(0, low - width) : low]
+        above_lots, below_lots = sum(above), sum(below)
         if above and (not below or above_lots >= below_lots):
             high += len(above)
             inside += above_lots
