@@ -8,17 +8,25 @@ import sys
 from collections.abc import Coroutine
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from backbone.settings import Settings, read_settings
 from backbone.telemetry import configure_logs
 from mcp_server.openapi import document
+from mcp_server.parameters import moment
 from orderflow.errors import ConfigError, VenueRefusedError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
@@ -27,10 +35,15 @@ from simulator.archive import fetch_day
 from wadm import doctor as checks
 from wadm import explain as cards
 from wadm import live
+from wadm.columns import COLUMNS
+from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
+from wadm.compute import compute as computed
 from wadm.replay import Replay
 from wadm.settings_page import settings_table
+from wadm.tables import FORMATS, check_format, chosen
 
 PROBLEM, MISUSE, UNREACHABLE = 1, 2, 3
+FAR_FUTURE_MS = 10**14
 app = typer.Typer(
     help="WADM: exact order-flow indicators from every public trade.",
     no_args_is_help=True,
@@ -144,6 +157,79 @@ def replay(  # noqa: PLR0913 (each is an option)
         cells = [*columns, "poc", "vah", "val"]
         table.add_row(*(str(row.get(column) or "-") for column in cells))
     out.print(table)
+
+
+@app.command()
+def compute(  # noqa: PLR0913 (each is an option)
+    instrument: Annotated[str, typer.Option(help="For example binance:spot:BTCUSDT.")],
+    tape: Annotated[Path | None, typer.Argument(help="A tape file; none: the store.")] = None,
+    table: Annotated[str, typer.Option(help=", ".join(TABLES))] = "windows",
+    timeframe: Annotated[str, typer.Option(help=", ".join(TIMEFRAMES))] = "1h",
+    indicators: Annotated[str, typer.Option(help=f"By comma: {', '.join(COLUMNS)}")] = ",".join(
+        DEFAULT_INDICATORS
+    ),
+    to: Annotated[
+        Path | None, typer.Option("--out", help=f"{', '.join(FORMATS)}; none: JSON lines.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Which store: live or simulated.")] = "live",
+    start: Annotated[str | None, typer.Option(help="Stored bars from here on.")] = None,
+    end: Annotated[str | None, typer.Option(help="Stored bars before this.")] = None,
+    tick_size: Annotated[str | None, typer.Option(help="Instead of the inferred one.")] = None,
+    lot_size: Annotated[str | None, typer.Option(help="Instead of the inferred one.")] = None,
+    row_size: Annotated[str | None, typer.Option(help="Row of a tape's profile.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The server's engine over a tape or stored bars, to Parquet, CSV or JSON lines.
+
+    With --json standard output is one object that says what was computed.
+    """
+    if to is not None:
+        check_format(to)
+    (what,) = chosen(table, TABLES, "--table")[:1]
+    steps = [
+        _decimal(text, option)
+        for text, option in (
+            (tick_size, "--tick-size"),
+            (lot_size, "--lot-size"),
+            (row_size, "--row-size"),
+        )
+    ]
+    origin: Source
+    if tape is not None:
+        origin = TapeSource(tape, instrument, *steps)
+    else:
+        origin = _stored(source, instrument, start, end)
+    names = chosen(indicators, tuple(COLUMNS), "--indicators")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=notes) as progress:
+        task = progress.add_task(f"{instrument} {timeframe}", total=None)
+        found = computed(
+            origin,
+            timeframe=timeframe,
+            indicators=names,
+            table=cast("TableName", what),
+            progress=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    if to is not None:
+        found.write(to)
+    elif not as_json:
+        sys.stdout.writelines(line + "\n" for line in found.lines())
+    if as_json:
+        summary = found.summary() | {"out": None if to is None else str(to)}
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    if not found.rows:
+        notes.print("[bold red]error:[/] there is nothing in this source for that question")
+        raise typer.Exit(PROBLEM)
+
+
+def _stored(source: str, instrument: str, start: str | None, end: str | None) -> StoreSource:
+    """Stored bars of a time span; by default everything that is kept."""
+    if source not in ("live", "simulated"):
+        raise ConfigError("--source must be one of: live, simulated")
+    first, last = moment(start, "--start"), moment(end, "--end")
+    configure_logs("warning")
+    settings = read_settings(os.environ)
+    return StoreSource(settings, source, instrument, first or 0, last or FAR_FUTURE_MS)
 
 
 def _decimal(text: str | None, option: str) -> Decimal | None:

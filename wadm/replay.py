@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from orderflow import grid
 from orderflow.answers import iso
+from orderflow.completeness import Quality
 from orderflow.errors import ConfigError
 from orderflow.flow import FlowBar
 from orderflow.flow import then as then_flow
@@ -19,7 +20,7 @@ from orderflow.instrument import Instrument, Market
 from orderflow.timeframe import MINUTE_MS, PERIODS, TIMEFRAMES, Window, aligned, floor_ms
 from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
 from processor import windows
-from processor.engine import Engine
+from processor.engine import Engine, Results
 from processor.minute import empty_flow
 from processor.stream import Stream
 from simulator.tape import Listing, Print, Tape
@@ -66,6 +67,8 @@ class Replay:
             )
         )
         self.stream: Stream = self.engine.streams[self.name]
+        self.applied = 0
+        self.on_results: Callable[[Results, int], None] | None = None
 
     @staticmethod
     def _load(
@@ -97,6 +100,11 @@ class Replay:
 
     def windows(self, length_ms: int) -> Iterator[tuple[Window, FootprintBar]]:
         """Every window of the tape in time order, as it closes; the last one as it stands."""
+        for window, bar, _ in self.pieces(length_ms):
+            yield window, bar
+
+    def pieces(self, length_ms: int) -> Iterator[tuple[Window, FootprintBar, Quality | None]]:
+        """The same with the evidence of each; `on_results` sees what closed on the way."""
         start = self.tape.start_ms
         self.engine.handle(Connected([self.name], CONNECTION, 0))
         self.engine.handle(Watermark([self.name], floor_ms(start, MINUTE_MS), CONNECTION))
@@ -106,20 +114,23 @@ class Replay:
             self.engine.handle(batch)
             now = batch.event_ms[-1]
             self.engine.handle(Watermark([self.name], now, CONNECTION))
-            self.engine.advance(lambda name, now=now: now, 0)  # type: ignore[misc]
+            results = self.engine.advance_one(self.name, now, 0)
+            if self.on_results is not None:
+                self.on_results(results, now)
+            self.applied += len(batch)
             while at.end_ms <= (self.stream.next_close_ms or 0):
-                yield at, self._bar(at, now)
+                yield at, *self._piece(at, now)
                 at = Window(at.end_ms, at.end_ms + length_ms)
         while at.start_ms <= now:
-            yield at, self._bar(at, now)
+            yield at, *self._piece(at, now)
             at = Window(at.end_ms, at.end_ms + length_ms)
 
-    def _bar(self, window: Window, now_ms: int) -> FootprintBar:
+    def _piece(self, window: Window, now_ms: int) -> tuple[FootprintBar, Quality | None]:
         piece = windows.footprint_of(self.stream, window, now_ms)
         if piece is None:
             flow = empty_flow(self.stream.instrument, window.start_ms, window.end_ms)
-            return FootprintBar(flow, self.row_size or self.stream.instrument.tick_size, {})
-        return piece[0]
+            return FootprintBar(flow, self.row_size or self.stream.instrument.tick_size, {}), None
+        return piece
 
     def rows(self, timeframe: str, period: str | None) -> Iterator[dict[str, Any]]:
         """One object a window of the timeframe, and one a step of the period after it."""
