@@ -114,6 +114,7 @@ class Chapter:
         self.hours.load(need.timeframe, need.start_ms, page, revision)
         for bar, quality in bars:
             self.hours.put(need.timeframe, bar, quality)
+        self.hours.loaded(need.timeframe, need.start_ms)
 
     def load_recent(
         self, need: Need, bars: Sequence[tuple[FootprintBar, Quality]], wall_ms: int
@@ -127,7 +128,7 @@ class Chapter:
             for bar, quality in bars
         ]
         for bar in loaded:
-            self.recent.put(bar.timeframe, bar.flow, bar.quality, bar.content_hash)
+            self.recent.put(bar.timeframe, bar.bar, bar.quality, bar.content_hash)
         self.recent_loaded.add(need.timeframe)
         for bar in loaded[-SLACK:]:
             if not self.maker.missing(bar.flow.end_ms):
@@ -144,7 +145,7 @@ class Chapter:
             self.hours.put(bar.timeframe, bar.flow, bar.quality)
             if bar.timeframe not in TRACKED:
                 continue
-            self.recent.put(bar.timeframe, bar.flow, bar.quality, bar.content_hash)
+            self.recent.put(bar.timeframe, bar.bar, bar.quality, bar.content_hash)
             ids = self._look(bar, wall_ms, correction)
             if correction is not None:
                 start = bar.flow.start_ms

@@ -29,10 +29,11 @@ class DuePage(NamedTuple):
 class Book:
     """The bars of one page, and what was last said of it."""
 
-    __slots__ = ("bars", "revision", "said")
+    __slots__ = ("bars", "changed", "frozen", "revision", "said")
 
     def __init__(self, said: Page | None = None, revision: int = -1) -> None:
         self.bars: dict[int, tuple[int | None, ...]] = {}
+        self.changed = self.frozen = False
         self.said = said
         self.revision = revision
 
@@ -61,25 +62,34 @@ class HourPages:
         """A page as it was stored, or its absence; its bars are to be put again."""
         self.books.setdefault((timeframe, start_ms), Book(said, revision))
 
+    def loaded(self, timeframe: str, start_ms: int) -> None:
+        """Every stored bar of a loaded page was put: a page whose bars have expired stays."""
+        book = self.books[timeframe, start_ms]
+        book.frozen = book.said is not None and len(book.bars) < book.said.bars
+
     def put(self, timeframe: str, bar: FlowBar, quality: Quality) -> None:
         """Count a closed bar, or count it anew; an incomplete one is not counted."""
         start = page_start(bar.start_ms, timeframe)
         book = self.books.setdefault((timeframe, start), Book())
         length = TIMEFRAMES[timeframe]
+        before = book.bars.get(bar.start_ms)
         if is_complete(quality):
             book.bars[bar.start_ms] = buckets(bar, length)
         else:
             book.bars.pop(bar.start_ms, None)
+        book.changed = book.changed or before != book.bars.get(bar.start_ms)
         self.newest_ms[timeframe] = max(self.newest_ms.get(timeframe, 0), bar.end_ms)
 
     def due(self) -> list[DuePage]:
         """Pages that are over and differ from what was last said."""
         found = []
         for (timeframe, start), book in self.books.items():
-            if page_end(start, timeframe) > self.newest_ms.get(timeframe, 0):
+            over = page_end(start, timeframe) <= self.newest_ms.get(timeframe, 0)
+            if not over or not book.changed:
                 continue
+            book.changed = False
             page = page_of(start, book.bars.values())
-            if page == book.said or (book.said is None and page.bars == 0):
+            if page == book.said or (book.said is None and page.bars == 0) or book.frozen:
                 continue
             book.said, book.revision = page, book.revision + 1
             found.append(DuePage(self.instrument, timeframe, page, book.revision))

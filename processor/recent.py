@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from operator import attrgetter
 
 import msgspec
 
 from orderflow.completeness import Quality
 from orderflow.detectors import DEPTHS
 from orderflow.distribution import is_complete
-from orderflow.encoding import flow_from_body, flow_to_body
 from orderflow.event import Source
 from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.prints import Print
 from orderflow.timeframe import TIMEFRAMES
 
 SLACK = 20
@@ -23,9 +24,36 @@ class Kept(msgspec.Struct, gc=False, frozen=True):
     """A closed bar in a tenth of its size."""
 
     packed: bytes
+    steps: tuple[Decimal, Decimal, Decimal]
     revision: int
     content_hash: str
     complete: bool
+
+
+STEPS = frozenset({"tick_size", "lot_size"})
+FIELDS = tuple(name for name in FlowBar.__struct_fields__ if name not in STEPS)
+PLACES = {name: place for place, name in enumerate(FlowBar.__struct_fields__) if name in STEPS}
+VALUES = attrgetter(*FIELDS)
+
+
+def _packed(bar: FootprintBar) -> bytes:
+    """Flow, size classes and the largest print as JSON, which holds whole numbers of any size."""
+    sizes = [[number, *cell] for number, cell in bar.sizes.items()]
+    return msgspec.json.encode([*VALUES(bar.flow), sizes, bar.largest[:1]])
+
+
+def _unpacked(kept: Kept) -> FootprintBar:
+    *values, sizes, largest = msgspec.json.decode(kept.packed)
+    tick, lot, row_size = kept.steps
+    values.insert(PLACES["tick_size"], tick)
+    values.insert(PLACES["lot_size"], lot)
+    return FootprintBar(
+        FlowBar(*values),
+        row_size,
+        {},
+        {number: (b, s, n, m) for number, b, s, n, m in sizes},
+        tuple(Print(*item) for item in largest),
+    )
 
 
 class RecentBars:
@@ -38,22 +66,27 @@ class RecentBars:
         """A bar that is still held."""
         return self.bars.get(timeframe, {}).get(start_ms)
 
-    def put(self, timeframe: str, bar: FlowBar, quality: Quality, content_hash: str) -> None:
-        """Add or replace a bar; the oldest beyond the depth are let go."""
+    def put(self, timeframe: str, bar: FootprintBar, quality: Quality, content_hash: str) -> None:
+        """Add or replace a bar, its rows left out; the oldest beyond the depth are let go."""
         held = self.bars.setdefault(timeframe, {})
-        packed = msgspec.msgpack.encode(flow_to_body(bar, quality))
-        held[bar.start_ms] = Kept(packed, quality.revision, content_hash, is_complete(quality))
+        packed = _packed(bar)
+        held[bar.flow.start_ms] = Kept(
+            packed,
+            (bar.flow.tick_size, bar.flow.lot_size, bar.row_size),
+            quality.revision,
+            content_hash,
+            is_complete(quality),
+        )
         while len(held) > DEPTHS.get(timeframe, 0) + SLACK:
             del held[min(held)]
 
-    def before(self, timeframe: str, start_ms: int, depth: int) -> list[FlowBar]:
+    def before(self, timeframe: str, start_ms: int, depth: int) -> list[FootprintBar]:
         """At most `depth` bars right before `start_ms`, oldest first, complete, without a hole."""
         held, length = self.bars.get(timeframe, {}), TIMEFRAMES[timeframe]
-        found: list[FlowBar] = []
+        found: list[FootprintBar] = []
         at = start_ms - length
         while len(found) < depth and (kept := held.get(at)) is not None and kept.complete:
-            body: Mapping[str, Any] = msgspec.msgpack.decode(kept.packed)
-            found.append(flow_from_body(body)[0])
+            found.append(_unpacked(kept))
             at -= length
         return found[::-1]
 

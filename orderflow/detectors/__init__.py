@@ -7,7 +7,9 @@ from orderflow.detectors import (
     delta_divergence,
     effort,
     exhaustion,
+    large_trade,
     stacked_imbalance,
+    sweep,
     trapped_traders,
     unfinished_auction,
 )
@@ -21,6 +23,8 @@ RULES: tuple[Rule, ...] = (
     exhaustion.RULE,
     trapped_traders.RULE,
     delta_divergence.RULE,
+    large_trade.RULE,
+    sweep.RULE,
     effort.WITHOUT_RESULT,
     effort.WITHOUT_EFFORT,
 )

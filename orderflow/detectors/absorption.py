@@ -9,7 +9,7 @@ from orderflow.indicators.absorption import absorption_after, absorption_at_extr
 
 def find_effort(look: Look) -> list[Finding]:
     """Against the bars before; the side is that of the absorbed aggressors."""
-    found = absorption_after(look.bar.flow, look.before)
+    found = absorption_after(look.bar.flow, [bar.flow for bar in look.before])
     if found.held is not True:
         return []
     return [claim(look, found, look.price(look.bar.flow.close_ticks))]

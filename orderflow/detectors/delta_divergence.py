@@ -12,7 +12,7 @@ def find(look: Look) -> list[Finding]:
     if len(look.before) < LEFT + RIGHT:
         return []
     end = look.bar.flow.end_ms
-    bars = [*look.before, look.bar.flow]
+    bars = [*(bar.flow for bar in look.before), look.bar.flow]
     claims = []
     for found in delta_divergences(bars, reach=len(bars)):
         if found.confirmed_ms == end:

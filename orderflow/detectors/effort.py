@@ -7,7 +7,6 @@ from typing import Literal
 
 from orderflow.detectors.claims import claim
 from orderflow.detectors.rule import DEPTH, Finding, Look, Rule
-from orderflow.footprint import FootprintBar
 from orderflow.indicators.wyckoff_effort import effort
 
 Kind = Literal["effort_without_result", "result_without_effort"]
@@ -18,9 +17,7 @@ def finder(kind: Kind) -> Callable[[Look], list[Finding]]:
 
     def find(look: Look) -> list[Finding]:
         """Only flows are compared, so the earlier bars need no rows."""
-        size = look.bar.row_size
-        before = [FootprintBar(bar, size, {}) for bar in look.before]
-        found = effort(look.bar, before, kind)
+        found = effort(look.bar, look.before, kind)
         if found.held is not True:
             return []
         return [claim(look, found, look.price(look.bar.flow.close_ticks))]

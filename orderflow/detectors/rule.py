@@ -8,7 +8,6 @@ from decimal import Decimal
 import msgspec
 
 from orderflow.event import Direction, Evidence
-from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.grid import plain
 
@@ -18,11 +17,14 @@ DEPTH = 60
 
 class Look(msgspec.Struct, gc=False, frozen=True):
     """A closed bar, and the bars right before it: at most DEPTH, oldest first, complete, without
-    a hole in between. Nothing later exists, so no rule can look ahead."""
+    a hole in between. Nothing later exists, so no rule can look ahead.
+
+    The earlier bars come without rows, and with the single largest print of each.
+    """
 
     timeframe: str
     bar: FootprintBar
-    before: Sequence[FlowBar]
+    before: Sequence[FootprintBar]
 
     def row_price(self, row: int) -> Decimal:
         """Low price of a row."""
