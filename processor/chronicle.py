@@ -117,7 +117,11 @@ class Chapter:
         self.hours.loaded(need.timeframe, need.start_ms)
 
     def load_recent(
-        self, need: Need, bars: Sequence[tuple[FootprintBar, Quality]], wall_ms: int
+        self,
+        need: Need,
+        bars: Sequence[tuple[FootprintBar, Quality]],
+        minutes: Minutes,
+        wall_ms: int,
     ) -> None:
         """Earlier bars of a timeframe; the newest are looked at again.
 
@@ -133,6 +137,7 @@ class Chapter:
         for bar in loaded[-SLACK:]:
             if not self.maker.missing(bar.flow.end_ms):
                 self._look(bar, wall_ms, None)
+                self.maker.fill_page(bar.flow.end_ms, minutes, wall_ms)
 
     # What happened
 

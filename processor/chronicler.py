@@ -95,7 +95,7 @@ class Chronicler:
         elif need.what == "recent":
             records = await self._query(chapter, FOOTPRINTS, need, need.timeframe)
             bars = [bar_from_body(record.body) for record in records]
-            chapter.load_recent(need, bars, wall_ms())
+            chapter.load_recent(need, bars, self.minutes_of(chapter.instrument), wall_ms())
         else:
             await self._load_page(chapter, need)
 
