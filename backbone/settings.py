@@ -44,6 +44,12 @@ class Settings:
     mongo_database: str = _setting(
         "wadm", "Database of live data; simulated data goes to its name with _simulated."
     )
+    nats_url: str = _setting(
+        "tls://127.0.0.1:4222", "Bus between processes, for wadm collect, process and serve."
+    )
+    nats_ca_file: str = _setting("", "Certificate that the bus is verified with.")
+    nats_cert_file: str = _setting("", "Certificate of this process: its role on the bus.")
+    nats_key_file: str = _setting("", "Key of that certificate: a secret.")
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
     base_path: str = _setting("", "Path prefix of every route, for example /wadm.")

@@ -141,11 +141,15 @@ class KlineClosed(msgspec.Struct, tag="kline", gc=False):
 
 
 class Connected(msgspec.Struct, tag="connected", gc=False):
-    """These streams began to deliver; trades before `event_ms` may be missing."""
+    """These streams began to deliver; trades before `event_ms` may be missing.
+
+    `again`: the connection has been delivering and says so because somebody asked.
+    """
 
     instruments: list[str]
     connection: str
     event_ms: int
+    again: bool = False
 
 
 class Disconnect(msgspec.Struct, tag="disconnect", gc=False):
@@ -155,6 +159,10 @@ class Disconnect(msgspec.Struct, tag="disconnect", gc=False):
     connection: str
     event_ms: int
     reason: str
+
+
+EVERY_CONNECTION = "*"
+"""As the connection of a Disconnect: whatever connections these streams had are gone."""
 
 
 class GapLost(msgspec.Struct, tag="gap_lost", gc=False):
@@ -222,6 +230,12 @@ class RepairRequest(msgspec.Struct, tag="repair", gc=False):
     reason: str
     first_key: int | None = None
     last_key: int | None = None
+
+
+class AnnounceRequest(msgspec.Struct, tag="announce", gc=False):
+    """Please say again which instruments there are and which connections deliver them."""
+
+    reason: str
 
 
 StreamEvent = (

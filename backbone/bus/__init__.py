@@ -6,6 +6,26 @@ from collections.abc import Callable
 
 from backbone.bus.base import Bus
 from backbone.bus.memory import MemoryBus
+from backbone.settings import Settings
 
-BUSES: dict[str, Callable[[], Bus]] = {"memory": MemoryBus}
-"""Every bus by name."""
+
+def _memory(settings: Settings, role: str, *, owner: bool = False) -> Bus:
+    return MemoryBus()
+
+
+def _nats(settings: Settings, role: str, *, owner: bool = False) -> Bus:
+    # The client takes a tenth of a second to import; one process alone does not need it.
+    from backbone.bus.nats import Link, NatsBus
+
+    link = Link(
+        settings.nats_url,
+        role,
+        settings.nats_ca_file,
+        settings.nats_cert_file,
+        settings.nats_key_file,
+    )
+    return NatsBus(link, owner=owner)
+
+
+BUSES: dict[str, Callable[..., Bus]] = {"memory": _memory, "nats": _nats}
+"""Every bus by name, made from the settings for a role; the `owner` makes its topics."""

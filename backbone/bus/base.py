@@ -4,6 +4,9 @@ Contract (tests/contracts/test_bus.py): every subscriber of a topic receives eve
 published after it subscribed, in publishing order; `publish` waits while a subscriber is full,
 it never drops; what was not acknowledged is delivered again to a later subscription of that name
 where the implementation outlives its process.
+
+A reader that keeps the position of what it has made durable passes it as `after` and reads on
+behind it; `Subscription.gapless` says whether the bus still had everything since.
 """
 
 from __future__ import annotations
@@ -16,6 +19,11 @@ CONTEXT = "context"
 REPAIRS = "repairs"
 UPDATES = "updates"
 
+FROM_ACK = 0
+"""Read on behind what this name acknowledged; a new name begins with what is published now."""
+OLDEST = -1
+"""Read from the oldest message the bus still has."""
+
 
 class Delivery(NamedTuple):
     """Messages published together, and their position on the topic (from 1, increasing)."""
@@ -25,7 +33,20 @@ class Delivery(NamedTuple):
 
 
 class Subscription(Protocol):
-    """One reader of one topic."""
+    """One reader of one topic.
+
+    `epoch` names the life of the topic that positions count in: another epoch, other positions.
+    """
+
+    @property
+    def epoch(self) -> str:
+        """The life of this topic."""
+        ...
+
+    @property
+    def gapless(self) -> bool:
+        """True when nothing between `after` and the first delivery was lost or expired."""
+        ...
 
     async def next(self) -> list[Delivery]:
         """Everything waiting, at least one delivery; BusError once closed and empty."""
@@ -43,12 +64,19 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """Topics by name."""
 
+    @property
+    def connected(self) -> bool:
+        """False while nothing can be published or read; both wait meanwhile."""
+        ...
+
     async def publish(self, topic: str, messages: Sequence[object]) -> None:
         """Publish messages in order; waits while a subscriber's queue is full."""
         ...
 
-    async def subscribe(self, topic: str, name: str, after: int = 0) -> Subscription:
-        """Read a topic as `name`, from behind position `after` where the bus still has it."""
+    async def subscribe(
+        self, topic: str, name: str, after: int = FROM_ACK, epoch: str = ""
+    ) -> Subscription:
+        """Read a topic as `name`, from behind position `after` of that epoch where it still is."""
         ...
 
     async def close(self) -> None:

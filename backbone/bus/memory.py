@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Sequence
 
-from backbone.bus.base import Delivery
+from backbone.bus.base import FROM_ACK, Delivery
 from orderflow.errors import BusError
 from orderflow.trade import TradeBatch
 
@@ -17,8 +18,11 @@ CAPACITY = 50_000
 class MemorySubscription:
     """One reader's queue."""
 
-    def __init__(self, capacity: int) -> None:
+    gapless = False
+
+    def __init__(self, capacity: int, epoch: str) -> None:
         self.capacity = capacity
+        self.epoch = epoch
         self.waiting: deque[Delivery] = deque()
         self.weight = 0
         self.closed = False
@@ -66,6 +70,12 @@ class MemoryBus:
         self.readers: dict[str, list[MemorySubscription]] = {}
         self.positions: dict[str, int] = {}
         self.closed = False
+        self.epoch = secrets.token_hex(8)
+
+    @property
+    def connected(self) -> bool:
+        """True until it is closed."""
+        return not self.closed
 
     async def publish(self, topic: str, messages: Sequence[object]) -> None:
         """Queue messages for every reader of the topic; waits while one is full."""
@@ -84,11 +94,13 @@ class MemoryBus:
             if not reader.closed:
                 reader.put(delivery, weight)
 
-    async def subscribe(self, topic: str, name: str, after: int = 0) -> MemorySubscription:
+    async def subscribe(
+        self, topic: str, name: str, after: int = FROM_ACK, epoch: str = ""
+    ) -> MemorySubscription:
         """Read what is published from now on."""
         if self.closed:
             raise BusError("the bus is closed")
-        reader = MemorySubscription(self.capacity)
+        reader = MemorySubscription(self.capacity, self.epoch)
         readers = self.readers.setdefault(topic, [])
         readers[:] = [known for known in readers if not known.closed] + [reader]
         return reader

@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
+from nats_support import NatsServer
+from nats_support import nats as nats
 
 from backbone.bus import BUSES
-from backbone.bus.base import Bus
+from backbone.bus.base import OLDEST, Bus, Delivery, Subscription
 from backbone.bus.memory import MemoryBus
+from backbone.settings import read_settings
 from orderflow.errors import BusError
-from orderflow.trade import TradeBatch
+from orderflow.trade import (
+    AnnounceRequest,
+    Connected,
+    Disconnect,
+    GapLost,
+    InstrumentChanged,
+    KlineClosed,
+    RepairDone,
+    RepairRequest,
+    TradeBatch,
+    Watermark,
+)
+from wadm.nats_config import OPERATOR
 
 
 @pytest.fixture(params=sorted(BUSES))
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
-    made = BUSES[request.param]()
+    environ: dict[str, str] = {}
+    if request.param == "nats":
+        server: NatsServer = request.getfixturevalue("nats")
+        environ = server.environ(OPERATOR)
+    made = BUSES[request.param](read_settings(environ), OPERATOR, owner=True)
     yield made
     await made.close()
+
+
+async def taken(reader: Subscription, count: int) -> list[Delivery]:
+    """Deliveries until they hold `count` messages, however many come at a time."""
+    found: list[Delivery] = []
+    async with asyncio.timeout(20):
+        while sum(len(d.messages) for d in found) < count:
+            found += await reader.next()
+    return found
 
 
 async def test_order_and_positions(bus: Bus) -> None:
@@ -27,7 +56,7 @@ async def test_order_and_positions(bus: Bus) -> None:
     for number in range(5):
         await bus.publish("t", [number, -number])
     for reader in (one, other):
-        deliveries = await reader.next()
+        deliveries = await taken(reader, 10)
         assert [m for d in deliveries for m in d.messages] == [
             m for number in range(5) for m in (number, -number)
         ]
@@ -67,6 +96,70 @@ async def test_close(bus: Bus) -> None:
         await bus.publish("t", ["x"])
     with pytest.raises(BusError):
         await bus.subscribe("t", "late")
+
+
+def batch(instrument: str, *keys: int) -> TradeBatch:
+    count = len(keys)
+    return TradeBatch(
+        instrument, list(keys), [60_000] * count, [1] * count, [2] * count, [1] * count
+    )
+
+
+async def test_everything_travels(bus: Bus) -> None:
+    """Every kind of message arrives as it was sent; an instrument's messages keep their order, and
+    nothing overtakes a message of several instruments."""
+    one, other = "binance:spot:AUSDT", "bybit:perp:BUSDT"
+    sent = [
+        InstrumentChanged("binance", "spot", "AUSDT", "A", "USDT", Decimal("0.01"), Decimal(1)),
+        Connected([one], "c", 1),
+        batch(one, 1, 2),
+        batch(other, 2**127 - 3, 5),
+        batch(one, 3),
+        Watermark([one, other], 60_001, "c"),
+        batch(one, 4),
+        KlineClosed(one, 0, 1, 2, 1, 2, 9, Decimal("1.5")),
+        RepairDone(one, 7, complete=True),
+        GapLost(one, 1, 2, "x"),
+        Disconnect([one], "c", 5, "ended"),
+    ]
+    reader = await bus.subscribe("trades", "processor")
+    await bus.publish("trades", sent)
+    found = [m for d in await taken(reader, len(sent)) for m in d.messages]
+    assert sorted(map(repr, found)) == sorted(map(repr, sent))
+    mark = found.index(sent[5])
+    assert {repr(m) for m in found[:mark]} == {repr(m) for m in sent[:5]}
+    for name in (one, other):
+        mine = [m for m in sent if getattr(m, "instrument", None) == name]
+        assert [m for m in found if getattr(m, "instrument", None) == name] == mine
+    repairs = await bus.subscribe("repairs", "collector-binance")
+    asked = [RepairRequest(one, 1, 0, 5, "gap", 3, 4), AnnounceRequest("started")]
+    await bus.publish("repairs", asked)
+    assert [m for d in await taken(repairs, 2) for m in d.messages] == asked
+
+
+async def test_acknowledged(nats: NatsServer) -> None:
+    """What a name acknowledged is not delivered to it again, everything else is; a position read
+    on from is gapless, and one of another life of the topic is not believed."""
+    first = nats.bus()
+    reader = await first.subscribe("t", "r")
+    for number in range(10):
+        await first.publish("t", [number])
+    positions = [d.position for d in await taken(reader, 10)]
+    await reader.ack(positions[3])
+    await first.close()
+    second = nats.bus()
+    for options, expected, gapless in (
+        ({}, list(range(4, 10)), True),
+        ({"after": positions[6], "epoch": reader.epoch}, [7, 8, 9], True),
+        ({"after": OLDEST}, list(range(10)), False),
+        ({"after": positions[6], "epoch": "another"}, list(range(10)), False),
+        ({"after": positions[9] + 5, "epoch": reader.epoch}, list(range(10)), False),
+    ):
+        again = await second.subscribe("t", "r", **options)
+        found = [m for d in await taken(again, len(expected)) for m in d.messages]
+        assert (found, again.gapless) == (expected, gapless), options
+        await again.close()
+    await second.close()
 
 
 async def test_full_queue_waits() -> None:

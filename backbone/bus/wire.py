@@ -1,0 +1,111 @@
+"""Messages of the bus as bytes: packed lists of them, and the subject each list goes by.
+
+MessagePack; where an id is wider than 64 bits (Bybit linear: a UUID) JSON. The first byte says
+which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from backbone.updates import Update
+from orderflow.errors import BusError
+from orderflow.trade import AnnounceRequest, RepairRequest, StreamEvent
+
+PACK_BYTES = 262_144
+"""A packed list is sent when it has grown to this size."""
+ALL = "_all"
+PACKED, TEXT = b"\x00", b"\x01"
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+
+Message = StreamEvent | RepairRequest | AnnounceRequest | Update | int | str
+ENCODER = msgspec.msgpack.Encoder()
+DECODER = msgspec.msgpack.Decoder(list[Message])
+TEXT_ENCODER = msgspec.json.Encoder()
+TEXT_DECODER = msgspec.json.Decoder(list[Message])
+
+
+class Packet(NamedTuple):
+    """Messages that travel together."""
+
+    subject: str
+    data: bytes
+
+
+def subject_of(topic: str, message: object) -> tuple[str, bool]:
+    """`<topic>.<venue>.<market>.<symbol>`, and whether it is of one instrument alone."""
+    name = getattr(message, "instrument", None)
+    if name is None and hasattr(message, "symbol"):
+        name = f"{getattr(message, 'venue')}:{getattr(message, 'market')}:{message.symbol}"  # noqa: B009
+    if name:
+        return ".".join([topic, *map(_token, str(name).split(":"))]), True
+    names = getattr(message, "instruments", None)
+    if names:
+        return ".".join([topic, *map(_token, names[0].split(":")[:2]), ALL]), False
+    return f"{topic}.{ALL}", False
+
+
+def _token(text: str) -> str:
+    return UNSAFE.sub("_", text) or "_"
+
+
+def packets(topic: str, messages: Sequence[object]) -> Iterator[Packet]:
+    """Messages by subject; those of one instrument stay in order, and so do those of several
+    instruments with everything around them."""
+    waiting: dict[str, list[object]] = {}
+    for message in messages:
+        subject, single = subject_of(topic, message)
+        if not single:
+            yield from _packed(waiting)
+            waiting = {}
+            yield from _packed({subject: [message]})
+        else:
+            waiting.setdefault(subject, []).append(message)
+    yield from _packed(waiting)
+
+
+def _packed(groups: dict[str, list[object]]) -> Iterator[Packet]:
+    for subject, messages in groups.items():
+        part: list[object] = []
+        weight = 0
+        for message in messages:
+            size = _weight(message)
+            if part and weight + size > PACK_BYTES:
+                yield Packet(subject, encode(part))
+                part, weight = [], 0
+            part.append(message)
+            weight += size
+        yield Packet(subject, encode(part))
+
+
+def _weight(message: Any) -> int:
+    """About how many bytes a message takes."""
+    if isinstance(message, Update):
+        return len(message.body) + 100
+    return 200 + 40 * len(message) if hasattr(message, "__len__") else 200
+
+
+def encode(messages: Sequence[object]) -> bytes:
+    """A list of messages as bytes; BusError when one of them can't travel."""
+    try:
+        return PACKED + ENCODER.encode(messages)
+    except OverflowError:
+        return TEXT + TEXT_ENCODER.encode(messages)
+    except (TypeError, ValueError) as error:
+        raise BusError(f"this can't travel on the bus: {error}") from error
+
+
+def decode(data: bytes) -> list[Message]:
+    """The inverse of `encode`; BusError for what nobody of us sent."""
+    try:
+        if data[:1] == PACKED:
+            return DECODER.decode(data[1:])
+        if data[:1] == TEXT:
+            return TEXT_DECODER.decode(data[1:])
+    except msgspec.MsgspecError as error:
+        raise BusError(f"a message of the bus can't be read: {error}") from error
+    raise BusError("a message of the bus has an unknown form")

@@ -1,0 +1,63 @@
+"""What the processes of one house prove themselves with: made once, kept in one folder.
+
+Certificates for the broker and the database, one certificate per role, the broker's configuration
+and the database's passwords. The authority's key is only needed to issue more.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from orderflow.errors import ConfigError
+from wadm.certificates import Authority, write_private, write_public
+from wadm.nats_config import OPERATOR, PROCESSOR, SERVER, nats_config, roles
+
+AUTHORITY = "ca"
+BROKER, DATABASE = "nats", "mongo"
+MONGO_USERS = ("root", PROCESSOR, SERVER)
+SET_NAME = "rs0"
+KEY_FILE_BYTES = 741
+"""What `mongod --keyFile` takes at most, in base64: 1,024 characters less than its limit."""
+NATS_PORT, MONGO_PORT = 4_222, 27_017
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def make_secrets(
+    folder: Path, mount: Path, nats_hosts: Sequence[str], mongo_hosts: Sequence[str]
+) -> list[str]:
+    """Everything, into an empty folder; `mount` is where the processes see it. Names of files."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty: what is in use is never overwritten")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    authority = Authority.made()
+    authority.pair.write(folder, AUTHORITY)
+    authority.issue(BROKER, [*nats_hosts, *LOOPBACK]).write(folder, BROKER)
+    database = authority.issue(DATABASE, [*mongo_hosts, *LOOPBACK])
+    write_private(folder / f"{DATABASE}.pem", database.certificate + database.key)
+    for name in (OPERATOR, *(role.name for role in roles())):
+        authority.issue(name).write(folder, name)
+    listen = f"0.0.0.0:{NATS_PORT}"
+    config = nats_config(mount, listen, Path("/data"))
+    write_public(folder / "nats.conf", config.encode())
+    key = base64.b64encode(secrets.token_bytes(KEY_FILE_BYTES))
+    write_private(folder / f"{DATABASE}.keyfile", key)
+    for user in MONGO_USERS:
+        password = secrets.token_urlsafe(32)
+        write_private(folder / f"{DATABASE}-{user}.password", password.encode())
+        uri = mongo_address(user, password, mongo_hosts, mount)
+        write_private(folder / f"{DATABASE}-{user}.uri", uri.encode())
+    return sorted(path.name for path in folder.iterdir())
+
+
+def mongo_address(user: str, password: str, hosts: Sequence[str], mount: Path) -> str:
+    """The URI of a user, for WADM_MONGO_URI_FILE."""
+    where = ",".join(f"{host}:{MONGO_PORT}" for host in hosts)
+    return (
+        f"mongodb://{quote_plus(user)}:{quote_plus(password)}@{where}/"
+        f"?replicaSet={SET_NAME}&authSource=admin&tls=true&tlsCAFile={mount / 'ca.pem'}"
+    )
