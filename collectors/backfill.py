@@ -20,11 +20,17 @@ from collectors.venue import VenueMarket
 from orderflow.errors import ExchangeError, OffGridError
 from orderflow.instrument import Instrument
 from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
-from orderflow.trade import KlineClosed, RepairDone, RepairRequest, StreamEvent, TradeBatch
+from orderflow.trade import (
+    IDS_SKIP,
+    OUT_OF_REACH,
+    KlineClosed,
+    RepairDone,
+    RepairRequest,
+    StreamEvent,
+    TradeBatch,
+)
 
 log = structlog.get_logger()
-OUT_OF_REACH = "out_of_reach"
-"""The venue keeps no trades that old: asking again can't help."""
 IDS_MISSING = "ids_missing"
 UNAVAILABLE = "unavailable"
 SETTLE_MS = 1_000
@@ -182,6 +188,10 @@ class RepairWorker:
         keys = page.key + [rejected for rejected, _ in page.rejected]
         part = _part(page, request)
         await self._publish([part] if part.key or part.rejected else [])
+        if request.first_key is not None and max(keys, default=0) - min(keys, default=1) >= len(
+            keys
+        ):
+            return Outcome(complete=False, reason=IDS_SKIP)
         if not keys or len(keys) < source.market.page_rows:
             return Outcome(complete=True)
         if request.first_key is not None:

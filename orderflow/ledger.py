@@ -2,7 +2,8 @@
 
 A consecutive stream (ids without holes) is a list of runs of seen ids; what lies between two runs
 is missing. An unordered stream remembers its newest ids, by time, to recognise duplicates.
-Every delivered trade is counted exactly once: received == applied + duplicate + quarantined.
+Every delivered trade is counted exactly once:
+received == applied + duplicate + quarantined + held.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ MEMORY_IDS = 4_096
 
 
 class Counts(msgspec.Struct):
-    """How many trades went where; `quarantined` holds the reasons."""
+    """How many trades went where; `quarantined` holds the reasons.
+
+    `held`: delivered, but whether they are possible is not decided yet.
+    """
 
     received: int = 0
     applied: int = 0
     duplicate: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    held: int = 0
 
     def quarantine(self, reason: str, count: int = 1) -> None:
         """Count trades that must not enter a bar."""
@@ -35,7 +40,27 @@ class Counts(msgspec.Struct):
     @property
     def balanced(self) -> bool:
         """True when every received trade is accounted for."""
-        return self.received == self.applied + self.duplicate + sum(self.quarantined.values())
+        return self.received == self.accounted
+
+    @property
+    def accounted(self) -> int:
+        """Trades whose whereabouts are known."""
+        return self.applied + self.duplicate + sum(self.quarantined.values()) + self.held
+
+    def hold(self, count: int) -> None:
+        """Trades were delivered and wait for a decision."""
+        self.received += count
+        self.held += count
+
+    def release(self, count: int) -> None:
+        """They are decided on and will be counted as if delivered now."""
+        self.received -= count
+        self.held -= count
+
+    def refuse(self, reason: str) -> None:
+        """A delivered trade whose very id is not believed: it is not seen, only counted."""
+        self.received += 1
+        self.quarantine(reason)
 
 
 class Run(msgspec.Struct):
@@ -48,11 +73,17 @@ class Run(msgspec.Struct):
 
 
 class ConsecutiveLedger:
-    """Seen ids of a stream that numbers its trades without holes."""
+    """Seen ids of a stream that numbers its trades without holes.
 
-    def __init__(self, runs: Iterable[Run] = (), counts: Counts | None = None) -> None:
+    A venue that begins to number anew begins a new epoch: ids of two epochs never meet.
+    """
+
+    def __init__(
+        self, runs: Iterable[Run] = (), counts: Counts | None = None, epoch: int = 0
+    ) -> None:
         self.runs: list[Run] = list(runs)
         self.counts = counts or Counts()
+        self.epoch = epoch
 
     @property
     def next_key(self) -> int | None:
@@ -125,6 +156,27 @@ class ConsecutiveLedger:
             Gap(a.last_ms, b.first_ms, reason, a.last + 1, b.first - 1)
             for a, b in zip(self.runs, self.runs[1:], strict=False)
         ]
+
+    def restart(self, event_ms: int) -> list[Gap]:
+        """The venue numbers anew from this time on: the next trade admitted begins a new epoch.
+
+        Returns what can't be known any more: the holes of the old numbers, and the time between
+        the epochs, of which no id can say whether something is missing.
+        """
+        lost = self.gaps("ids restarted")
+        if self.runs:
+            lost.append(Gap(self.runs[-1].last_ms, event_ms, "ids restarted"))
+        self.runs = []
+        self.epoch += 1
+        return lost
+
+    def newest_keys(self, count: int) -> list[tuple[int, int]]:
+        """The newest seen ids with a time not before their own, oldest first."""
+        found: list[tuple[int, int]] = []
+        for run in reversed(self.runs):
+            first = max(run.first, run.last + 1 - (count - len(found)))
+            found = [(key, run.last_ms) for key in range(first, run.last + 1)] + found
+        return found
 
     def give_up(self, gap: Gap) -> None:
         """Stop missing the ids of a hole: they count as seen from now on."""

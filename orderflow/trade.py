@@ -19,7 +19,11 @@ from orderflow.instrument import Instrument, Market
 OUT_OF_REACH = "out_of_reach"
 """Reason of a repair that can't be completed: the venue keeps no trades that old."""
 
-Source = Literal["live", "rest", "archive"]
+IDS_SKIP = "ids_skip"
+"""Reason of a repair that found a venue's own whole page to skip ids: they are no count."""
+
+Source = Literal["live", "polling", "rest", "archive"]
+"""`polling`: REST in place of sockets that are down; `rest`: a repair; `archive`: a past day."""
 
 
 class Side(IntEnum):

@@ -15,6 +15,7 @@ from orderflow.ledger import ConsecutiveLedger, Counts, Run, UnorderedLedger
 from orderflow.trade import InstrumentChanged, KlineClosed, instrument_of
 from processor.coverage import NEVER, Coverage
 from processor.grids import Grid, Grids
+from processor.guard import Guard
 from processor.minute import Minute
 from processor.stream import Published, Stream
 
@@ -51,6 +52,9 @@ class StreamState(msgspec.Struct):
     lost_gaps: int
     verified_minutes: int
     unverified_minutes: int
+    epoch: int = 0
+    guard: Guard = msgspec.field(default_factory=Guard)
+    unbalanced: int = 0
 
 
 class SaidWindow(msgspec.Struct):
@@ -113,6 +117,9 @@ def _state(stream: Stream) -> StreamState:
         lost_gaps=stream.lost_gaps,
         verified_minutes=stream.verified_minutes,
         unverified_minutes=stream.unverified_minutes,
+        epoch=0 if isinstance(ledger, UnorderedLedger) else ledger.epoch,
+        guard=stream.guard,
+        unbalanced=stream.unbalanced,
     )
 
 
@@ -129,7 +136,7 @@ def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
         ledger = UnorderedLedger(state.seen, state.counts)
         ledger.horizon_ms = state.horizon_ms
     else:
-        ledger = ConsecutiveLedger(state.runs, state.counts)
+        ledger = ConsecutiveLedger(state.runs, state.counts, state.epoch)
     coverage = Coverage(state.observed_from_ms, state.watermark_ms, {}, state.outage, state.lost)
     stream = Stream(instrument, grids, ledger, coverage)
     if coverage.outage is None and coverage.observed_from_ms is not None:
@@ -150,6 +157,8 @@ def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
     stream.lost_gaps = state.lost_gaps
     stream.verified_minutes = state.verified_minutes
     stream.unverified_minutes = state.unverified_minutes
+    stream.guard = state.guard
+    stream.unbalanced = state.unbalanced
     return stream, checkpoint.said
 
 

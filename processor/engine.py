@@ -29,7 +29,7 @@ from orderflow.trade import (
     Watermark,
     instrument_of,
 )
-from processor import windows
+from processor import trust, windows
 from processor.grids import Grid, Grids
 from processor.history import KEPT_MS
 from processor.stream import MinuteResult, Stream
@@ -124,7 +124,7 @@ class Engine:
             stream = Stream(instrument, self._grids(instrument, event))
             self.streams[instrument.name] = stream
             return stream
-        known.redefine(instrument, event.scale)
+        trust.redefine(known, instrument, event.scale)
         return known
 
     def _grids(self, instrument: Instrument, event: InstrumentChanged) -> Grids:

@@ -21,7 +21,7 @@ from orderflow.encoding import bar_from_body
 from orderflow.errors import BusError, StoreError, WadmError
 from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
-from processor import checkpoint, windows
+from processor import checkpoint, trust, windows
 from processor.chronicler import Chronicler
 from processor.engine import Engine, Results, Said
 from processor.history import KEPT_MS
@@ -260,9 +260,8 @@ class ProcessorService:
         """One stream's checkpoint; every trade must be accounted for."""
         self.settle(name)
         stream = self.engine.streams[name]
-        counts = stream.ledger.counts
-        if not counts.balanced:
-            raise WadmError(f"{name}: received trades are not all accounted for: {counts}")
+        if not trust.settle_account(stream):
+            log.error("processor.ledger_unbalanced", instrument=name)
         stream.changed = False
         self.saved_ms[name] = mono
         oldest = floor_ms(stream.evicted_before_ms, TIMEFRAMES["1d"])

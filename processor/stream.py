@@ -5,7 +5,6 @@ Events come in, `advance` says what time has made due: closed and revised minute
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import msgspec
@@ -13,10 +12,11 @@ import msgspec
 from orderflow.completeness import Gap, Quality
 from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar
-from orderflow.instrument import Instrument, common_step
+from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Ledger, UnorderedLedger
 from orderflow.timeframe import CELL_MS, MINUTE_MS, floor_ms
 from orderflow.trade import (
+    IDS_SKIP,
     Connected,
     Disconnect,
     GapLost,
@@ -26,9 +26,11 @@ from orderflow.trade import (
     TradeBatch,
     Watermark,
 )
+from processor import trust
 from processor.coverage import NEVER, Coverage, touching
 from processor.evidence import CANDLE_MISSING, PROVEN, Evidence
 from processor.grids import Grids
+from processor.guard import LIVE_SOURCES, Guard
 from processor.history import MinuteHistory
 from processor.minute import Minute, fresh_minute
 from processor.repairs import HORIZON_MS, RepairBook
@@ -39,6 +41,8 @@ CANDLE_WAIT_MS = 3_000
 """A venue's candle comes within a second or two of its minute; later it is asked for."""
 LONGEST_SILENCE_MS = 25 * 60 * MINUTE_MS
 OPENING = "opening minute"
+EPOCH_BITS = 64
+"""Trades of a later numbering come behind all of an earlier one."""
 
 
 class MinuteResult(NamedTuple):
@@ -75,6 +79,7 @@ class Stream:
         self.coverage = coverage or Coverage()
         self.evidence = Evidence(instrument, self.ledger, self.coverage)
         self.repairs = RepairBook(instrument.name)
+        self.guard = Guard()
         self.grids = grids
         self.history = MinuteHistory()
         self.minutes: dict[int, Minute] = {}
@@ -88,7 +93,7 @@ class Stream:
         self.changed = False
         self.scales: dict[int, tuple[int, int]] = {}
         self.reconnects = self.lost_gaps = 0
-        self.verified_minutes = self.unverified_minutes = 0
+        self.verified_minutes = self.unverified_minutes = self.unbalanced = 0
 
     # Events
 
@@ -104,16 +109,39 @@ class Stream:
                 batch = batch.rescaled(*self.scales[batch.scale])
             if min(event_ms) < self.evicted_before_ms:
                 batch = self._without_evicted(batch)
-            for i, j in self.ledger.admit(batch.key, batch.event_ms):
-                self._apply(batch, i, j)
+            for part in self.guard.sift(batch, self.ledger):
+                self._admit(part)
             if event_ms[-1] > self.last_event_ms:
                 self.last_event_ms = event_ms[-1]
-            if batch.source == "live":
+            if batch.source in LIVE_SOURCES:
                 self.trade_since_connect = True
                 if self.coverage.observed_from_ms is None and self.coverage.connected:
                     self.coverage.observed_from_ms = event_ms[0]
+        if batch.rejected:
+            self._reject(batch)
+
+    def _reject(self, batch: TradeBatch) -> None:
+        """Trades that must never enter a bar count as seen where their ids can be believed."""
+        at_ms = batch.event_ms[-1] if batch.event_ms else self.last_event_ms
         for key, reason in batch.rejected:
-            self.ledger.reject(key, event_ms[-1] if event_ms else self.last_event_ms, reason)
+            if self.guard.believes(key, at_ms, self.ledger):
+                self.ledger.reject(key, at_ms, reason)
+            else:
+                self.ledger.counts.refuse(reason)
+
+    def _admit(self, part: TradeBatch | Gap) -> None:
+        """Apply what was never seen before; time between two numberings stays unproven."""
+        if isinstance(part, Gap):
+            self.coverage.lose(part)
+            self.lost_gaps += 1
+            self.touch_all()
+            return
+        spans = self.ledger.admit(part.key, part.event_ms)
+        if isinstance(self.ledger, ConsecutiveLedger) and self.ledger.epoch:
+            later = self.ledger.epoch << EPOCH_BITS
+            part = msgspec.structs.replace(part, key=[key + later for key in part.key])
+        for i, j in spans:
+            self._apply(part, i, j)
 
     def _apply(self, batch: TradeBatch, i: int, j: int) -> None:
         """Split new trades by cell (consecutive) or minute (unordered) and add them."""
@@ -182,49 +210,23 @@ class Stream:
         """Delivery stopped on one connection."""
         at = min(event.event_ms, self.last_event_ms) if self.last_event_ms else event.event_ms
         self.coverage.disconnect(event.connection, at, event.reason)
-        self._touch_all()
+        self.touch_all()
 
     def on_gap_lost(self, event: GapLost) -> None:
         """Trades of a stream without consecutive ids were dropped on our side."""
         if event.first_key is None:
             self.coverage.lose(Gap(event.start_ms, event.end_ms, event.reason))
             self.lost_gaps += 1
-        self._touch_all()
+        self.touch_all()
 
     def on_repair_done(self, event: RepairDone) -> None:
         """An answer to one of our questions: all the rows the venue had have been applied."""
+        if event.reason == IDS_SKIP:
+            trust.distrust_ids(self)
         gap = self.repairs.answered(event.repair_id, event.reason)
         if gap is not None and event.complete:
             self.evidence.settle(gap)
-        self._touch_all()
-
-    def redefine(self, instrument: Instrument, scale: int) -> None:
-        """The venue's newest definition: status, and tick and lot if they changed."""
-        old = self.instrument
-        if scale in self.scales or scale == 0:
-            self.instrument = dataclasses.replace(
-                instrument, tick_size=old.tick_size, lot_size=old.lot_size
-            )
-            return
-        self._rescale(old, instrument, scale)
-
-    def _rescale(self, old: Instrument, instrument: Instrument, scale: int) -> None:
-        """A changed tick or lot: count in steps that fit both definitions from now on."""
-        tick = common_step([old.tick_size, instrument.tick_size])
-        lot = common_step([old.lot_size, instrument.lot_size])
-        ticks, lots = whole_ratio(old.tick_size, tick), whole_ratio(old.lot_size, lot)
-        rescaled = dataclasses.replace(instrument, tick_size=tick, lot_size=lot)
-        for minute in self.minutes.values():
-            minute.rescale(ticks, lots, rescaled)
-        self.scales = {n: (t * ticks, v * lots) for n, (t, v) in self.scales.items()}
-        self.scales.setdefault(scale - 1, (ticks, lots))
-        self.scales[scale] = (
-            whole_ratio(instrument.tick_size, tick),
-            whole_ratio(instrument.lot_size, lot),
-        )
-        self.instrument = rescaled
-        self.evidence.instrument = self.instrument
-        self._touch_all()
+        self.touch_all()
 
     # Time
 
@@ -237,7 +239,7 @@ class Stream:
         for gap in self.repairs.given_up(mono_ms):
             self.evidence.lose(gap)
             self.lost_gaps += gap.reason != CANDLE_MISSING
-            self._touch_all()
+            self.touch_all()
         results = self._close(now_ms, mono_ms)
         results += self._revise(now_ms, mono_ms)
         results += self._evict(now_ms, mono_ms)
@@ -253,7 +255,7 @@ class Stream:
         ended = outage is not None and outage.end_ms < NEVER
         if ended and self.trade_since_connect and not self.unordered:
             self.coverage.outage = None
-            self._touch_all()
+            self.touch_all()
 
     def _close(self, now_ms: int, mono_ms: int) -> list[MinuteResult]:
         """Every minute that is over, empty ones as well, from the first observed one on."""
@@ -349,7 +351,8 @@ class Stream:
         self.coverage.forget_before(start_ms - LONGEST_SILENCE_MS)
         self.grids.forget_before(start_ms)
 
-    def _touch_all(self) -> None:
+    def touch_all(self) -> None:
+        """Every hot closed minute may have to be said anew."""
         self.changed = True
         self.dirty.update(self.published)
 

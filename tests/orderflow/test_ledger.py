@@ -114,3 +114,38 @@ def test_unordered_rejections() -> None:
     restored = UnorderedLedger(ledger.order)
     assert restored.admit([5, 6], [10, 11]) == [(1, 2)]
     assert restored.newest_ms == 11
+
+
+def test_a_new_numbering() -> None:
+    """After a restart of the numbers old holes and the time between are unknowable, ids begin
+    anew."""
+    ledger = ConsecutiveLedger()
+    assert ledger.restart(5) == []
+    ledger.admit([10, 11, 15], [100, 101, 105])
+    lost = ledger.restart(900)
+    assert [(gap.first_key, gap.last_key) for gap in lost] == [(12, 14), (None, None)]
+    assert (lost[1].start_ms, lost[1].end_ms) == (105, 900)
+    assert (ledger.epoch, ledger.next_key) == (2, None)
+    assert ledger.admit([1, 2], [900, 901]) == [(0, 2)]
+    assert ledger.counts.balanced
+
+
+def test_held_and_refused_trades_are_counted() -> None:
+    """A held trade is accounted for before and after the decision; a refused one is not seen."""
+    ledger = ConsecutiveLedger()
+    ledger.counts.hold(2)
+    assert (ledger.counts.received, ledger.counts.held) == (2, 2)
+    assert ledger.counts.balanced
+    ledger.counts.release(2)
+    ledger.counts.refuse("old_epoch")
+    assert ledger.counts.quarantined == {"old_epoch": 1}
+    assert ledger.counts.balanced
+    assert ledger.runs == []
+
+
+def test_newest_keys() -> None:
+    """The newest ids over several runs, oldest first, and no more than asked for."""
+    ledger = ConsecutiveLedger([Run(1, 3, 10, 13), Run(7, 9, 17, 19)])
+    assert ledger.newest_keys(2) == [(8, 19), (9, 19)]
+    assert [key for key, _ in ledger.newest_keys(5)] == [2, 3, 7, 8, 9]
+    assert [key for key, _ in ledger.newest_keys(50)] == [1, 2, 3, 7, 8, 9]
