@@ -46,6 +46,7 @@ docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the ru
 
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)
+	$(BIN)/python -m bench.profiles $(if $(QUICK),--quick,)
 
 lock: $(STAMP) ## Write requirements.lock from .venv: names and versions only
 	$(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > requirements.lock
