@@ -35,11 +35,12 @@ CARD = RuleCard(
     ),
     units="steps of the bars given; correlations and ratio to six places, from exact sums",
     parameters=(Parameter("lags", "3", "steps", "how many steps ahead and behind are compared"),),
-    ties="nobody leads: ratio 1, under 30 pairs, or no lagged |corr| above 2 / sqrt(pairs)",
+    ties="nobody leads: ratio 1, under 30 pairs, or no lagged corr above 2 / sqrt(pairs)",
     edges=(
         "A step without a trade is no change.",
         "Steps before both have traded are left out.",
         "Under 30 pairs, or within the bound of chance, nobody leads.",
+        "A leader is repeated with the same sign: the bounce between bid and ask leads nobody.",
     ),
     merging="Not mergeable: computed from the steps of the whole window.",
     evidence="Which venue's moves the other repeated within a few steps.",
@@ -80,10 +81,15 @@ def lead_lag(first: Sequence[FlowBar], second: Sequence[FlowBar], *, lags: int =
     ahead = sum((square for lag, (_, square) in found if lag > 0), Fraction(0))
     behind = sum((square for lag, (_, square) in found if lag < 0), Fraction(0))
     pairs = len(a)
-    strong = any(square * pairs > 4 for lag, (_, square) in found if lag)
+    side = (ahead > behind) - (ahead < behind)
+    repeated = any(
+        value is not None and value > 0 and square * pairs > 4
+        for lag, (value, square) in found
+        if lag * side > 0
+    )
     leader: Literal["first", "second"] | None = None
-    if pairs >= LEAST_PAIRS and strong and ahead != behind:
-        leader = "first" if ahead > behind else "second"
+    if pairs >= LEAST_PAIRS and repeated:
+        leader = "first" if side > 0 else "second"
     return LeadLag(
         leader,
         _decimal(ahead / behind) if behind else None,

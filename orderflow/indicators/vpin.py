@@ -93,17 +93,30 @@ class Vpin(msgspec.Struct):
         self, qty_lots: Sequence[int], side: Sequence[int], start: int = 0, stop: int | None = None
     ) -> None:
         """Trades start..stop-1 in order; `side` is 1 for a buy and 0 for a sell."""
-        for k in range(start, len(qty_lots) if stop is None else stop):
-            self._add(qty_lots[k], buy=side[k] == 1)
+        buy, sell = self.buy_lots, self.sell_lots
+        room = self.bucket_lots - buy - sell
+        for quantity, taker in zip(qty_lots[start:stop], side[start:stop], strict=True):
+            if quantity < room:
+                room -= quantity
+                if taker == 1:
+                    buy += quantity
+                else:
+                    sell += quantity
+            else:
+                self.buy_lots, self.sell_lots = buy, sell
+                self._fill(quantity, buy=taker == 1)
+                buy, sell = self.buy_lots, self.sell_lots
+                room = self.bucket_lots - buy - sell
+        self.buy_lots, self.sell_lots = buy, sell
 
     def add_columns(self, buy_lots: Sequence[int], sell_lots: Sequence[int]) -> None:
         """Trades in order as two columns, one of which is 0 per trade."""
         if self.add_totals(sum(buy_lots), sum(sell_lots)):
             return
-        for bought, sold in zip(buy_lots, sell_lots, strict=True):
-            if bought and sold:
-                raise DomainError("a trade has one aggressor: give trades, not sums")
-            self._add(bought or sold, buy=bought > 0)
+        if any(bought and sold for bought, sold in zip(buy_lots, sell_lots, strict=True)):
+            raise DomainError("a trade has one aggressor: give trades, not sums")
+        lots = [bought or sold for bought, sold in zip(buy_lots, sell_lots, strict=True)]
+        self.add_trades(lots, [int(bought > 0) for bought in buy_lots])
 
     def gap(self) -> None:
         """Trades are missing from here on: start again with an empty bucket."""
@@ -127,15 +140,14 @@ class Vpin(msgspec.Struct):
         self.imbalances = [one * lots for one in self.imbalances]
         self.volumes = [one * lots for one in self.volumes]
 
-    def _add(self, quantity: int, *, buy: bool) -> None:
+    def _fill(self, quantity: int, *, buy: bool) -> None:
+        """A trade that fills the bucket, and perhaps more after it."""
         room = self.bucket_lots - self.buy_lots - self.sell_lots
-        if quantity >= room:
-            self._put(room, buy=buy)
-            self._close(abs(self.buy_lots - self.sell_lots), 1)
-            quantity -= room
-            whole, quantity = divmod(quantity, self.bucket_lots)
-            self._close(self.bucket_lots, whole)
-        self._put(quantity, buy=buy)
+        self._put(room, buy=buy)
+        self._close(abs(self.buy_lots - self.sell_lots), 1)
+        whole, rest = divmod(quantity - room, self.bucket_lots)
+        self._close(self.bucket_lots, whole)
+        self._put(rest, buy=buy)
 
     def _put(self, quantity: int, *, buy: bool) -> None:
         if buy:
