@@ -35,6 +35,9 @@ class Settings:
     )
     venues: str = _setting("binance,bybit", "Venues to collect, by comma.")
     markets: str = _setting("spot,perp", "Markets to collect, by comma.")
+    derivatives: str = _setting(
+        "on", "Funding, open interest and liquidations of perpetuals.", ("on", "off")
+    )
     data_dir: str = _setting("var", "Folder of the embedded store.")
     store: str = _setting("sqlite", "Where results are kept.", ("sqlite", "memory", "mongo"))
     mongo_uri: str = _setting(

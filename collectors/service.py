@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from backbone.settings import Settings
 from collectors.backfill import RepairWorker, Source
 from collectors.budget import Budget
 from collectors.buffer import Buffer
+from collectors.derivative_feed import DerivativeFeed
 from collectors.feed import Feed
 from collectors.listing import Listing
 from collectors.pacing import Backoff, Chance, ConnectLimiter
@@ -26,15 +27,16 @@ from collectors.rest import RestClient
 from collectors.session import Link, Timers
 from collectors.sockets import library
 from collectors.venue import VenueMarket
-from collectors.venues import VENUES
+from collectors.venues import DERIVATIVES, VENUES
 from orderflow.errors import BusError, ConfigError, ExchangeError
-from orderflow.instrument import Instrument
+from orderflow.instrument import Instrument, Market
 
 log = structlog.get_logger()
 REFRESH_S = 3_600.0
 REST_TIMEOUT_S = 10.0
 RESTART_S = 5.0
 LETTERS = "abcdefgh"
+SYMBOLS_PER_DERIVATIVE_FEED = 100
 
 
 class CollectorService:
@@ -57,6 +59,7 @@ class CollectorService:
         self.clock = clock or VenueClock(monotonic)
         self.reachable = asyncio.Event()
         self.feeds: list[Feed] = []
+        self.derivative_feeds: list[DerivativeFeed] = []
         self._settings = settings
         self._bus = bus
         self._monotonic = monotonic
@@ -155,6 +158,8 @@ class CollectorService:
                 fresh.append(instrument)
             for feed in self.feeds:
                 feed.redefine(instrument, scale)
+        if market.market is Market.PERP and self._settings.derivatives == "on":
+            self._open_derivatives(fresh)
         scales = {listed.instrument.name: listed.scale for listed in listing.listed.values()}
         for part in shards(fresh, market.symbols_per_connection):
             self._open_feeds(market, part, scales)
@@ -172,6 +177,22 @@ class CollectorService:
             self.feeds.append(feed)
             self._spawn(name, feed.run)
             self._spawn(f"{name} reach", partial(self._note_reached, feed.reached))
+
+    def _open_derivatives(self, instruments: Sequence[Instrument]) -> None:
+        """Funding, open interest and liquidations of these perpetuals, apart from their trades."""
+        market = DERIVATIVES.get(self.venue)
+        if market is None:
+            return
+        ws_url: str = getattr(self._settings, market.ws_setting)
+        rest = self._rest[getattr(self._settings, market.rest_setting)]
+        for part in shards(instruments, SYMBOLS_PER_DERIVATIVE_FEED):
+            feed = DerivativeFeed(
+                market, ws_url, part, self._library, self._bus, Backoff(self._chance)
+            )
+            self.derivative_feeds.append(feed)
+            number = len(self.derivative_feeds)
+            self._spawn(f"derivatives {number}", feed.run)
+            self._spawn(f"open interest {number}", partial(feed.poll, rest))
 
     def _buffer(self, connection: str) -> Buffer:
         return Buffer(self._bus, connection, self._settings.collector_buffer, self._monotonic)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mcp_server import parameters
+from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
 from mcp_server.openapi import document
 from mcp_server.parameters import FLOW, FOOTPRINT, PROFILE, SNAPSHOT, SUMMARY, Question
@@ -39,6 +40,7 @@ class Http:
             "/snapshot": self.snapshot,
             "/events": self.events,
             "/events/base-rates/{kind}": self.base_rates,
+            "/derivatives/{symbol:path}": self.derivatives,
             "/symbols": self.symbols,
             "/status": self.status,
             "/health": self.health,
@@ -90,6 +92,12 @@ class Http:
         """What followed events of one kind."""
         asked = self._about_events(request, RATE_NAMES)
         report = await self.queries.about_events.base_rates(request.path_params["kind"], asked)
+        return self._answer(request, report, asked)
+
+    async def derivatives(self, request: Request) -> Response:
+        """Funding, open interest and liquidations by minute."""
+        asked = self._asked(request, DERIVATIVE_NAMES)
+        report = await self.queries.about_derivatives.derivatives(asked)
         return self._answer(request, report, asked)
 
     async def symbols(self, request: Request) -> Response:

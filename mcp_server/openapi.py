@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from pydantic.json_schema import models_json_schema
 
+from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, KINDS, RATE_NAMES
 from mcp_server.parameters import (
     CONTEXTS,
@@ -22,6 +23,7 @@ from mcp_server.parameters import (
 )
 from orderflow import reports
 from orderflow.context_reports import BaseRatesReport, EventsReport
+from orderflow.derivative_reports import DerivativesReport
 from orderflow.detectors import DETECTORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.report import Report
@@ -75,6 +77,11 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
         "What followed events of one kind",
         RATE_NAMES,
         (BaseRatesReport,),
+    ),
+    "/derivatives/{symbol}": (
+        "Funding, open interest and liquidations by minute",
+        DERIVATIVE_NAMES,
+        (DerivativesReport,),
     ),
     "/symbols": ("What is collected", ("numbers",), (reports.SymbolsReport,)),
     "/status": ("Streams and connections", ("numbers",), (reports.StatusReport,)),

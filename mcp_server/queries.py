@@ -12,6 +12,7 @@ from backbone.clock import wall_ms
 from backbone.live import FeedStatus, LiveView, StreamStatus
 from backbone.store.base import FOOTPRINTS, Query, Store
 from mcp_server.context import Context
+from mcp_server.derivatives import DerivativeQueries
 from mcp_server.events import EventQueries
 from mcp_server.parameters import MOST_FULL_BARS, Question
 from orderflow import answers, footprint, reports
@@ -58,6 +59,7 @@ class Queries:
         self.feeds = feeds
         self.context = Context(live, store)
         self.about_events = EventQueries(live, store)
+        self.about_derivatives = DerivativeQueries(live, store)
 
     # Answers
 

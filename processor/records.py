@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backbone.store.base import (
+    DERIVATIVES,
     DISTRIBUTIONS,
     EVENTS,
     FLOW_BARS,
@@ -13,6 +14,7 @@ from backbone.store.base import (
     VOLUME_PROFILE,
     Record,
 )
+from orderflow.derivatives import DerivativeMinute, minute_to_body
 from orderflow.distribution import page_end, page_to_body, series_name
 from orderflow.encoding import bar_to_body, flow_to_body
 from orderflow.event import EVENT_SERIES, events_to_body
@@ -38,6 +40,7 @@ FLOW_KEPT_MS = {"1m": DAY_MS, "5m": 3 * DAY_MS, "15m": 7 * DAY_MS, "1h": 30 * DA
 CELLS_KEPT_MS = 2 * HOUR_MS
 REFRESH_KEPT_MS = DAY_MS
 EVENTS_KEPT_MS = 30 * DAY_MS
+DERIVATIVES_KEPT_MS = 30 * DAY_MS
 DISTRIBUTIONS_KEPT_MS = 90 * DAY_MS
 REFRESH = "refresh"
 """Timeframe name of the minute refresh: one record holds the rolling summary of every timeframe."""
@@ -121,6 +124,22 @@ def chronicle_records(due: Due, wall_ms: int) -> list[Record]:
             )
         )
     return records
+
+
+def derivative_record(instrument: str, minute: DerivativeMinute, wall_ms: int) -> Record:
+    """A closed minute of funding, open interest and liquidations."""
+    end = minute.start_ms + MINUTE_MS
+    return Record(
+        collection=DERIVATIVES,
+        instrument=instrument,
+        timeframe="1m",
+        start_ms=minute.start_ms,
+        revision=0,
+        applied_through_ms=end,
+        published_at_ms=wall_ms,
+        expires_at_ms=wall_ms + DERIVATIVES_KEPT_MS,
+        body=minute_to_body(minute),
+    )
 
 
 def summary(bar: FootprintBar) -> dict[str, str] | None:

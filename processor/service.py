@@ -23,6 +23,7 @@ from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
 from processor import checkpoint, trust, windows
 from processor.chronicler import Chronicler
+from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results, Said
 from processor.history import KEPT_MS
 from processor.live import ProcessorView
@@ -69,6 +70,7 @@ class ProcessorService:
         self.chronicler = Chronicler(
             store, lambda name: self.engine.streams[name].history.minutes, self._later
         )
+        self.derivatives = DerivativeKeeper(self._later)
         self._history_loaded = asyncio.Event()
         self.saved_ms: dict[str, int] = {}
         self.store_errors = 0
@@ -91,6 +93,7 @@ class ProcessorService:
         await self.restore()
         loading = asyncio.create_task(self._load_history())
         chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
+        keeping = asyncio.create_task(self.derivatives.run(self.bus))
         try:
             await self._consume(self._subscription)
         except BusError:
@@ -98,6 +101,8 @@ class ProcessorService:
         finally:
             loading.cancel()
             chronicling.cancel()
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             await self._finish()
 
     async def restore(self) -> None:
@@ -198,6 +203,7 @@ class ProcessorService:
         for name in list(self.engine.streams):
             self.settle(name)
             results = self.engine.advance_one(name, self.now_ms(name), mono)
+            self.derivatives.advance(name, self.now_ms(name))
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:

@@ -78,6 +78,15 @@ async def trades(bus: MemoryBus) -> AsyncIterator[Recorder]:
     await recorder.close()
 
 
+@pytest.fixture
+async def context(bus: MemoryBus) -> AsyncIterator[Recorder]:
+    """What the derivative feeds publish."""
+    recorder = Recorder(bus, "context")
+    await recorder.start()
+    yield recorder
+    await recorder.close()
+
+
 Script = Callable[[ServerConnection], Awaitable[None]]
 
 
