@@ -19,8 +19,8 @@ from wadm.replay import Replay
 NAME = "binance:spot:BTCUSDT"
 HOURS = 24
 BUDGET_KB = {
-    "flow_bars": 3_000,
-    "footprints": 1_600,
+    "flow_bars": 3_300,
+    "footprints": 2_300,
     "volume_profile": 2_000,
     "order_flow": 700,
     "checkpoints": 200,
