@@ -318,7 +318,7 @@ def explain(
         return
     card = cards.card_of(name)
     if as_json:
-        sys.stdout.write(msgspec.json.encode(cards.plain_card(card)).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(card.plain()).decode() + "\n")
     else:
         out.print(cards.card_page(card))
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from orderflow.errors import ConfigError
-from orderflow.indicators import CARDS, INDICATORS
+from orderflow.errors import ConfigError, ValidationError
+from orderflow.indicators import CARDS, find_card
 from orderflow.indicators.card import RuleCard
 
 
 def card_of(name: str) -> RuleCard:
-    """The card of an indicator, case and dashes ignored; ConfigError lists the known names."""
-    found = INDICATORS.get(name.strip().lower().replace("-", "_"))
-    if found is None:
-        raise ConfigError(f"no such indicator; known: {', '.join(INDICATORS)}")
-    return found
-
-
-def plain_card(card: RuleCard) -> dict[str, Any]:
-    """A card as plain values, with its `algo`."""
-    values: dict[str, Any] = msgspec.to_builtins(card)
-    return {"algo": card.algo, **values}
+    """The card of an indicator; ConfigError lists the known names."""
+    try:
+        return find_card(name)
+    except ValidationError as error:
+        raise ConfigError(str(error)) from None
 
 
 def list_table() -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orderflow.errors import ValidationError
 from orderflow.indicators import (
     absorption,
     amihud,
@@ -9,6 +10,7 @@ from orderflow.indicators import (
     cot,
     cross_venue,
     cvd,
+    day_type,
     delta,
     delta_divergence,
     developing,
@@ -61,6 +63,7 @@ CARDS: tuple[RuleCard, ...] = (
     value_migration.CARD,
     profile_algebra.CARD,
     market_profile.CARD,
+    day_type.CARD,
     vwap.CARD,
     order_flow.CARD,
     delta.CARD,
@@ -100,3 +103,11 @@ CARDS: tuple[RuleCard, ...] = (
 
 INDICATORS: dict[str, RuleCard] = {card.name: card for card in CARDS}
 """Every rule card by its name."""
+
+
+def find_card(name: str) -> RuleCard:
+    """The card of a name, case and dashes ignored; ValidationError lists the known names."""
+    found = INDICATORS.get(name.strip().lower().replace("-", "_"))
+    if found is None:
+        raise ValidationError(f"no such indicator; known: {', '.join(INDICATORS)}")
+    return found

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -54,3 +56,7 @@ class RuleCard(msgspec.Struct, frozen=True, kw_only=True):
     def algo(self) -> str:
         """Name and version, as served in `quality.algo`."""
         return f"{self.name}/{self.version}"
+
+    def plain(self) -> dict[str, Any]:
+        """The card as plain values, with its `algo`: what commands and servers give out."""
+        return {"algo": self.algo, **msgspec.to_builtins(self)}

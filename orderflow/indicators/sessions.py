@@ -19,6 +19,7 @@ from orderflow.footprint import FootprintBar
 from orderflow.indicators.card import Example, Parameter, RuleCard
 from orderflow.timeframe import DAY_MS, Window
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEK_MS = 7 * DAY_MS
 FIRST_MONDAY_MS = 4 * DAY_MS
 """1970-01-05, a Monday: weeks start on Mondays at 00:00 UTC."""
@@ -29,11 +30,11 @@ CARD = RuleCard(
     name="sessions",
     version=1,
     family="profile",
-    summary="Profiles of Asia, Europe, US, custom hours, and of the previous UTC day and week.",
+    summary="Profiles of Asia, Europe, US, custom hours, and of UTC days, weeks and months.",
     formula=(
         "A session is [start, end) of local wall time in its zone, converted to UTC for each date "
         "with the rules of that zone. Its bar is the exact merge of the minutes inside. day = "
-        "00:00 to 24:00 UTC; week = Monday 00:00 UTC, seven days."
+        "00:00 to 24:00 UTC; week = Monday 00:00 UTC, seven days; month = calendar month in UTC."
     ),
     units="ms UTC; rows and lots of the merged bar",
     parameters=(
@@ -151,6 +152,18 @@ def previous_week(at_ms: int) -> Window:
     return utc_week(utc_week(at_ms).start_ms - 1)
 
 
+def utc_month(at_ms: int) -> Window:
+    """The calendar month in UTC that contains a moment."""
+    day = (EPOCH + timedelta(milliseconds=at_ms)).date().replace(day=1)
+    following = (day + timedelta(days=31)).replace(day=1)
+    return Window(_midnight_ms(day), _midnight_ms(following))
+
+
+def previous_month(at_ms: int) -> Window:
+    """The last whole UTC month before the one that contains a moment."""
+    return utc_month(utc_month(at_ms).start_ms - 1)
+
+
 def bar_of_window(bars: Sequence[FootprintBar], window: Window) -> FootprintBar | None:
     """The exact merge of the bars that start in the window; None without a bar.
 
@@ -177,9 +190,13 @@ def _utc_ms(zone: ZoneInfo, day: date, minute: int) -> int:
     """A wall time as UTC ms; skipped and repeated times take the offset before the change."""
     wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001
     local = wall.replace(tzinfo=zone, fold=0)
-    return (local - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (local - EPOCH) // timedelta(milliseconds=1)
+
+
+def _midnight_ms(day: date) -> int:
+    return (day - EPOCH.date()).days * DAY_MS
 
 
 def _local_date(session: Session, at_ms: int) -> date:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    moment = EPOCH + timedelta(milliseconds=at_ms)
     return moment.astimezone(_zone(session.zone)).date()

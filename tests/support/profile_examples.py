@@ -12,6 +12,7 @@ from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.indicators import (
     composite,
+    day_type,
     developing,
     market_profile,
     naked_levels,
@@ -166,6 +167,20 @@ def of_market_profile() -> Numbers:
     }
 
 
+def of_day_type() -> Numbers:
+    bars = [bar.flow for bar in one_a_bar(market_profile.BRACKET_MS)]
+    profile = market_profile.read(market_profile.time_profile(bars, 0, row_ticks=1))
+    assert profile is not None
+    found = day_type.day_type(profile, SIX_TRADES[-1][0])
+    assert found is not None
+    return {
+        "day_type": found.name,
+        "above_balance_rows": str(found.above_balance_rows),
+        "below_balance_rows": str(found.below_balance_rows),
+        "close_position": str(found.close_position),
+    }
+
+
 COMPUTED: dict[str, Callable[[], Numbers]] = {
     "nodes": of_nodes,
     "shape": of_shape,
@@ -177,4 +192,5 @@ COMPUTED: dict[str, Callable[[], Numbers]] = {
     "profile_algebra": of_profile_algebra,
     "vwap": of_vwap,
     "market_profile": of_market_profile,
+    "day_type": of_day_type,
 }

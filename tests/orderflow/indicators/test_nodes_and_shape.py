@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from decimal import Decimal
 from fractions import Fraction
@@ -95,6 +96,24 @@ def test_nodes_equal_tradetropy(shared: Path, name: str) -> None:
     ours = [(n.kind, float(n.row * step), round(float(n.strength), 6)) for n in found]
     theirs = case["expected"]["tradetropy"]["nodes"]
     assert ours == [(n["kind"], n["price"], n["strength"]) for n in theirs]
+
+
+def test_nodes_equal_tradetropy_on_real_trades(shared: Path) -> None:
+    """On minutes of real trades as well, on the same rows."""
+    case = json.loads((shared / "cases" / "real_spot_row5.00.json").read_text())
+    lot = Decimal(case["instrument"]["lot_size"])
+    rows: dict[int, Row] = {}
+    with (shared / "cases" / case["data_file"]).open() as lines:
+        for line in csv.DictReader(lines):
+            row = int(Decimal(line["price"]) // 5)
+            buy, sell, count = rows.get(row, (0, 0, 0))
+            rows[row] = (buy + int(Decimal(line["qty"]) / lot), sell, count + 1)
+    found = nodes(rows, smooth_rows=1, grid="occupied", ends=True, most=99)
+    theirs = case["expected"]["tradetropy"]["nodes"]
+    assert len(found) == len(theirs) == 26
+    for ours, other in zip(found, theirs, strict=True):
+        assert (ours.kind, ours.row * 5) == (other["kind"], other["price"])
+        assert float(ours.strength) == pytest.approx(other["strength"], abs=1e-6)
 
 
 @given(trades, trades)

@@ -17,9 +17,11 @@ from orderflow.indicators.sessions import (
     last_closed,
     parse_session,
     previous_day,
+    previous_month,
     previous_week,
     sessions_within,
     utc_day,
+    utc_month,
     utc_week,
     window_of,
 )
@@ -98,6 +100,12 @@ def test_utc_days_and_weeks(at_ms: int) -> None:
     assert previous_day(at_ms).end_ms == day.start_ms
     assert previous_week(at_ms).end_ms == week.start_ms
     assert week.length_ms == 7 * previous_day(at_ms).length_ms
+    month = utc_month(at_ms)
+    assert month.start_ms <= at_ms < month.end_ms
+    assert previous_month(at_ms).end_ms == month.start_ms
+    first = datetime.fromtimestamp(month.start_ms / 1000, UTC)
+    assert (first.day, first.hour, first.minute) == (1, 0, 0)
+    assert 28 * DAY_MS <= month.length_ms <= 31 * DAY_MS
 
 
 def test_the_bar_of_a_window() -> None:
