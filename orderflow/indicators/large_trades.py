@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
@@ -11,16 +10,13 @@ import msgspec
 
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.card import Example, Parameter, RuleCard
-from orderflow.indicators.size_distribution import bounds, prints_of
-from orderflow.quantile import counted_quantile, rank
+from orderflow.indicators.size_distribution import bounds
 from orderflow.series import with_current
-from orderflow.timeframe import MINUTE_MS
+from orderflow.tail import Tail, most_dropped, prints_of, tail
 
 WINDOW = 60
 PCT = 99
 LEAST_PRINTS = 1_000
-NOTHING = Decimal(0)
-UNKNOWN = Decimal("Infinity")
 
 CARD = RuleCard(
     name="large_trades",
@@ -41,7 +37,7 @@ CARD = RuleCard(
     ),
     ties=(
         "equality is large; under 1,000 earlier prints there is no threshold; where the kept "
-        "prints don't reach down to p99 a number that p99 can't exceed counts (exact: false)"
+        "prints don't reach down to p99, the least number p99 can't exceed counts (exact: false)"
     ),
     edges=(
         "The bar itself never sets its own threshold.",
@@ -64,17 +60,6 @@ CARD = RuleCard(
 )
 
 
-class Threshold(msgspec.Struct, frozen=True):
-    """From how many quote units on a print is large. `prints`: earlier ones it rests on.
-
-    Not `exact`: the percentile is at most this.
-    """
-
-    quote: Decimal
-    exact: bool
-    prints: int
-
-
 class Large(msgspec.Struct, frozen=True):
     """One large print."""
 
@@ -91,7 +76,7 @@ class LargeTrades(msgspec.Struct, frozen=True):
     `threshold` is None when too little is known. `complete`: no other print of the bar was large.
     """
 
-    threshold: Threshold | None
+    threshold: Tail | None
     trades: tuple[Large, ...]
     buy_lots: int
     sell_lots: int
@@ -108,44 +93,25 @@ def large_trades(
 ) -> LargeTrades:
     """Large prints of `current`, a minute; MergeError when a bar of `earlier` isn't earlier."""
     before, bar = with_current(earlier, current)
-    limit = (
-        threshold(before, pct=pct, least_prints=least_prints)
-        if fixed_quote is None
-        else Threshold(fixed_quote, exact=True, prints=0)
-    )
+    if fixed_quote is None:
+        limit = tail(before, pct)
+        if limit is not None and limit.prints < least_prints:
+            limit = None
+    else:
+        limit = Tail(fixed_quote, exact=True, prints=0)
     if limit is None:
         return LargeTrades(None, (), 0, 0, complete=False)
     found = [trade for trade in _kept(bar) if trade.quote >= limit.quote]
-    possible = sum(count for k, count in prints_of(bar.sizes).items() if bounds(k)[1] > limit.quote)
+    possible = sum(count for k, count in prints_of(bar).items() if bounds(k)[1] > limit.quote)
+    dropped = most_dropped(bar)
+    below = dropped is not None and bar.flow.quote(dropped) < limit.quote
     return LargeTrades(
         limit,
         tuple(sorted(found, key=lambda t: (t.event_ms, -t.quote, t.price_ticks, t.side))),
         sum(trade.qty_lots for trade in found if trade.side == "buy"),
         sum(trade.qty_lots for trade in found if trade.side == "sell"),
-        complete=possible == len(found) or _most_dropped(bar) < limit.quote,
+        complete=possible == len(found) or below,
     )
-
-
-def threshold(
-    earlier: Sequence[FootprintBar], *, pct: int = PCT, least_prints: int = LEAST_PRINTS
-) -> Threshold | None:
-    """The percentile of the prints of these minutes; None when they are too few.
-
-    Exact when no dropped print can be larger; else the least of the numbers that it can't exceed.
-    """
-    counts: Counter[int] = Counter()
-    for bar in earlier:
-        counts.update(prints_of(bar.sizes))
-    total = sum(counts.values())
-    if total < max(1, least_prints):
-        return None
-    place = total - rank(total, pct)
-    kept = sorted((trade.quote for bar in earlier for trade in _kept(bar)), reverse=True)
-    dropped = max(_most_dropped(bar) for bar in earlier)
-    if place < len(kept) and dropped <= kept[place]:
-        return Threshold(kept[place], exact=True, prints=total)
-    border = bounds(counted_quantile(counts, pct) or 0)[1]
-    return Threshold(min(border, dropped), exact=False, prints=total)
 
 
 def _kept(bar: FootprintBar) -> list[Large]:
@@ -159,14 +125,3 @@ def _kept(bar: FootprintBar) -> list[Large]:
         )
         for trade in bar.largest
     ]
-
-
-def _most_dropped(bar: FootprintBar) -> Decimal:
-    """What no print that the bar didn't keep exceeds; infinite where nobody knows."""
-    if sum(prints_of(bar.sizes).values()) == len(bar.largest):
-        return NOTHING
-    one_minute = bar.flow.end_ms - bar.flow.start_ms == MINUTE_MS
-    one_stream = bar.flow.min_delta_lots is not None
-    if not (one_minute and one_stream and bar.largest):
-        return UNKNOWN
-    return min(trade.quote for trade in _kept(bar))

@@ -11,10 +11,11 @@ import msgspec
 from orderflow.errors import DomainError
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.card import Example, Parameter, RuleCard
-from orderflow.indicators.size_distribution import bounds, prints_of
+from orderflow.indicators.size_distribution import bounds
 from orderflow.prints import Sizes
 from orderflow.quantile import counted_quantile
 from orderflow.series import footprints
+from orderflow.tail import prints_of
 
 WINDOW = 60
 PERCENTILES = (90, 99)
@@ -98,10 +99,10 @@ def size_class_cvd(
     found: list[SizeCvd] = []
     for place, bar in enumerate(same):
         if place > window:
-            before.subtract(prints_of(same[place - window - 1].sizes))
+            before.subtract(prints_of(same[place - window - 1]))
         if sum(before.values()) >= max(1, least_prints):
             found.append(_entry(bar, before, percentiles, found[-1] if found else None))
-        before.update(prints_of(bar.sizes))
+        before.update(prints_of(bar))
     return found
 
 

@@ -9,8 +9,9 @@ import msgspec
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.card import Example, Parameter, RuleCard
 from orderflow.indicators.order_flow import ratio
-from orderflow.prints import Sizes, class_floor
+from orderflow.prints import class_floor
 from orderflow.quantile import counted_quantile
+from orderflow.tail import prints_of
 
 PERCENTILES = (50, 90, 99)
 
@@ -91,7 +92,7 @@ def size_distribution(bar: FootprintBar) -> SizeDistribution:
         )
         for k in sorted(bar.sizes)
     )
-    counts = prints_of(bar.sizes)
+    counts = prints_of(bar)
     found = ((pct, counted_quantile(counts, pct)) for pct in PERCENTILES)
     return SizeDistribution(
         classes,
@@ -105,8 +106,3 @@ def size_distribution(bar: FootprintBar) -> SizeDistribution:
 def bounds(k: int) -> tuple[Decimal, Decimal]:
     """[low, high) of a class in quote units."""
     return Decimal(class_floor(k)), Decimal(class_floor(k + 1))
-
-
-def prints_of(sizes: Sizes) -> dict[int, int]:
-    """Prints per class."""
-    return {k: buys + sells for k, (_, _, buys, sells) in sizes.items()}

@@ -11,6 +11,7 @@ from flow_tape import MINUTES, closing, flows, minutes
 from hypothesis import given
 from six_trades import bar_of
 
+from orderflow import footprint
 from orderflow.errors import MergeError
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
@@ -117,6 +118,27 @@ def test_finer_steps_say_the_same(tape: Any) -> None:
         ]
         trapped = [trapped_traders.trapped_traders(b) for b in (bar, fine)]
         assert [t.low_row for t in trapped[0]] == [t.low_row for t in trapped[1]]
+
+
+@given(MINUTES, MINUTES)
+def test_venues_in_any_order(a: Any, b: Any) -> None:
+    """Streams side by side give the same answers whichever is named first."""
+    one, other = (footprint.then(minutes(tape)) for tape in (a, b))
+    for name, function in OF_A_BAR.items():
+        left, right = footprint.beside([one, other]), footprint.beside([other, one])
+        assert function(left) == function(right), name
+
+
+@given(MINUTES)
+def test_minutes_add_up(tape: Any) -> None:
+    """What a long bar says is what its trades say when they are applied at once."""
+    trades = [trade for one in tape for trade in one]
+    direct, merged = bar_of(trades), footprint.then(minutes(tape))
+    for name in sorted(set(OF_A_BAR) - {"large_trades", "sweeps", "exhaustion", "absorption"}):
+        assert OF_A_BAR[name](direct) == OF_A_BAR[name](merged), name
+    for side in ("buy", "sell"):
+        found = [exhaustion.exhaustion(bar, side).checks for bar in (direct, merged)]
+        assert found[0] == found[1]
 
 
 def test_defect_newest_not_oldest() -> None:

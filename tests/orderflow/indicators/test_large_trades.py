@@ -13,8 +13,9 @@ from six_trades import bar_of
 
 from orderflow import footprint
 from orderflow.errors import MergeError
-from orderflow.indicators.large_trades import large_trades, threshold
+from orderflow.indicators.large_trades import large_trades
 from orderflow.quantile import quantile
+from orderflow.tail import tail
 from orderflow.timeframe import MINUTE_MS
 
 BUSY = st.lists(
@@ -31,12 +32,22 @@ BUSY = st.lists(
 @given(BUSY, st.sampled_from([50, 90, 99, 100]))
 def test_threshold(tape: Any, pct: int) -> None:
     """Exact thresholds are the percentile of all prints; others are no smaller than it."""
-    found = threshold(minutes(tape), pct=pct, least_prints=1)
+    found = tail(minutes(tape), pct)
     true = quantile((price * lots for trades in tape for price, lots, _ in trades), pct)
     assert found is not None
     assert true is not None
     assert found.quote == true if found.exact else found.quote >= true
     assert found.prints == sum(map(len, tape))
+
+
+def test_kept_prints_bound_the_percentile() -> None:
+    """What one busy minute dropped can't be larger than what it kept, so the bound is tight."""
+    busy = [(1, 1_000 + k, True) for k in range(200)]
+    quiet = [(1, 1_150, True), (1, 600, False)]
+    found = tail(minutes([busy, quiet]), 99)
+    assert found is not None
+    assert (found.quote, found.exact) == (1_198, False)
+    assert tail([], 99) is None
 
 
 @given(BUSY, st.integers(1, 6_000))
@@ -95,7 +106,7 @@ def test_merged_bars_claim_nothing() -> None:
     tape = [[(10, k + 1, True) for k in range(150)], [(10, 1, True)] * 150]
     one = minutes(tape)
     long = footprint.then(one)
-    found = threshold([long], pct=99, least_prints=1)
+    found = tail([long], 99)
     assert found is not None
     assert not found.exact
     both = footprint.beside([one[0], one[0]])
