@@ -16,7 +16,7 @@ from backbone.clock import wall_ms
 from backbone.store.base import DISTRIBUTIONS, EVENTS, FOOTPRINTS, Query, Record, Store
 from orderflow.distribution import page_from_body, series_name
 from orderflow.encoding import bar_from_body
-from orderflow.errors import StoreError
+from orderflow.errors import DomainError, StoreError
 from orderflow.event import EVENT_SERIES, events_from_body
 from processor.chronicle import Chapter, Closed, Need, closed_bars
 from processor.engine import Results
@@ -45,6 +45,7 @@ class Chronicler:
         self.emit = emit
         self.chapters: dict[str, Chapter] = {}
         self.waiting: dict[str, deque[list[Closed]]] = {}
+        self.failures = 0
         self._work = asyncio.Event()
 
     @property
@@ -60,8 +61,20 @@ class Chronicler:
             self.waiting.setdefault(instrument, deque()).append(closed)
             self._work.set()
             return []
+        return self._taken(chapter, closed)
+
+    def _taken(self, chapter: Chapter, closed: list[Closed]) -> list[Record]:
+        """Records of one step; bars no rule can read cost their events, never the bars."""
         wall = wall_ms()
-        return chronicle_records(chapter.take(closed, self.minutes_of(instrument), wall), wall)
+        try:
+            due = chapter.take(closed, self.minutes_of(chapter.instrument), wall)
+        except DomainError as error:
+            self.failures += 1
+            log.warning(
+                "processor.chronicle_failed", instrument=chapter.instrument, error=str(error)
+            )
+            due = chapter.due()
+        return chronicle_records(due, wall)
 
     async def run(self, ready: asyncio.Event) -> None:
         """Load what is missing and take what waited, until cancelled; begins when `ready`."""
@@ -83,9 +96,7 @@ class Chronicler:
         while queue:
             for need in chapter.missing(queue[0]):
                 await self._load(chapter, need)
-            wall = wall_ms()
-            due = chapter.take(queue.popleft(), self.minutes_of(instrument), wall)
-            self.emit(chronicle_records(due, wall))
+            self.emit(self._taken(chapter, queue.popleft()))
             await asyncio.sleep(0)
         del self.waiting[instrument]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orderflow.detectors import (
     absorption,
+    climax,
     delta_divergence,
     effort,
     exhaustion,
@@ -25,6 +26,8 @@ RULES: tuple[Rule, ...] = (
     delta_divergence.RULE,
     large_trade.RULE,
     sweep.RULE,
+    climax.SELLING,
+    climax.BUYING,
     effort.WITHOUT_RESULT,
     effort.WITHOUT_EFFORT,
 )

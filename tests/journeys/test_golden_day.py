@@ -23,6 +23,8 @@ BUDGET_KB = {
     "footprints": 2_300,
     "volume_profile": 2_000,
     "order_flow": 700,
+    "events": 800,
+    "distributions": 100,
     "checkpoints": 200,
 }
 """Upper bounds per instrument-day, as docs/operations.md states them."""
