@@ -16,8 +16,9 @@ from orderflow.errors import MergeError
 from orderflow.flow import FlowBar
 from orderflow.indicators.card import Example, Parameter, RuleCard
 from orderflow.indicators.order_flow import served_extremes
+from orderflow.indicators.sessions import Session, sessions_within
 from orderflow.series import series
-from orderflow.timeframe import DAY_MS, floor_ms
+from orderflow.timeframe import DAY_MS, Window, floor_ms
 
 CARD = RuleCard(
     name="cvd",
@@ -86,6 +87,16 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 UTC_DAY = Anchor("utc_day")
+
+
+def session_anchor(session: Session, window: Window) -> Anchor:
+    """The openings of a session that matter in a window, in UTC whatever its clock changes.
+
+    The newest one before the window is among them.
+    """
+    around = Window(window.start_ms - 3 * DAY_MS, window.end_ms + 3 * DAY_MS)
+    starts = [one.start_ms for one in sessions_within(session, around)]
+    return Anchor(session.name, tuple(start for start in starts if start < window.end_ms))
 
 
 class Candle(msgspec.Struct, frozen=True):

@@ -13,8 +13,9 @@ from six_trades import bar_of
 
 from orderflow import flow
 from orderflow.errors import MergeError
-from orderflow.indicators.cvd import UTC_DAY, Anchor, candles
-from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
+from orderflow.indicators.cvd import UTC_DAY, Anchor, candles, session_anchor
+from orderflow.indicators.sessions import NAMED
+from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Window
 
 
 @given(MINUTES)
@@ -79,6 +80,19 @@ def test_sessions_and_custom() -> None:
     assert candles(bars, Anchor("custom", (HOUR_MS,))) == []
     with pytest.raises(MergeError, match="shorter bars"):
         candles(bars, Anchor("custom", (90_000,)))
+
+
+def test_session_openings_follow_the_clock() -> None:
+    """New York opens at 13:00 UTC before 2025-03-09 and at 12:00 UTC from then on."""
+    monday = 1_741_564_800_000
+    week = Window(monday - 3 * DAY_MS, monday + DAY_MS)
+    anchor = session_anchor(NAMED["us"], week)
+    hours = [reset % DAY_MS // HOUR_MS for reset in anchor.resets_ms]
+    assert (hours[0], hours[-1]) == (13, 12)
+    assert anchor.before(week.start_ms) is not None
+    assert anchor.before(monday + 12 * HOUR_MS) == monday + 12 * HOUR_MS
+    bars = flows([[(1, 5, True)], [(1, 7, True)]], monday + 12 * HOUR_MS - MINUTE_MS)
+    assert [c.close_lots for c in candles(bars, anchor)] == [5, 7]
 
 
 def test_merged_venues() -> None:
