@@ -210,6 +210,17 @@ def test_mirrored_thirds(found: dict[int, int]) -> None:
         assert here.range_rows == there.range_rows
 
 
+def test_two_peaks_without_a_valley() -> None:
+    """Peaks that no low-volume node parts make no B, and the evidence says that there is none."""
+    rows = rows_of(dict(enumerate(SHAPES["B"])))
+    peaks = [node for node in nodes(rows) if node.kind == "hvn"]
+    found = shape(rows, among=peaks)
+    assert found is not None
+    assert len(found.hvn_rows) == 2
+    assert (found.valley_row, found.smaller_peak_lots) == (None, None)
+    assert "B" not in found.holds
+
+
 def test_thirds() -> None:
     """Nine rows are three thirds of three; a centre on the border is in the middle."""
     assert [third_of(row, 0, 8) for row in (2, 3, 5, 6)] == ["lower", "middle", "middle", "upper"]
