@@ -25,7 +25,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from simulator.hosts.host import text_frame
+from simulator.wire.session import framed
 
 SYMBOLS = [f"C{number:03d}USDT" for number in range(100)]
 SLICE_BYTES = 1 << 18
@@ -87,7 +87,7 @@ def frames(count: int, *, stamped: bool) -> list[bytes | tuple[str, str]]:
         if stamped:
             made.append((head, tail))
         else:
-            made.append(text_frame(f"{head}{at + 1}{tail % at}"))
+            made.append(framed(f"{head}{at + 1}{tail % at}").encode("latin-1"))
     return made
 
 
@@ -134,9 +134,9 @@ async def pace(
     while sent < len(parts):
         due = min(len(parts), int((time.monotonic() - began) * rate))
         now = str(time.time_ns() // 1_000_000)
-        batch = [text_frame(f"{p[0]}{now}{p[1] % now}") for p in parts[sent:due] if p]  # type: ignore[operator]
+        batch = [framed(f"{p[0]}{now}{p[1] % now}") for p in parts[sent:due] if p]  # type: ignore[operator]
         if batch:
-            connection.transport.write(b"".join(batch))
+            connection.transport.write("".join(batch).encode("latin-1"))
         sent = due
         await asyncio.sleep(0.001)
     await connection.wait_closed()

@@ -1,131 +1,146 @@
-"""Daily archives: brought from a venue's public archive, and served by the simulator itself."""
+"""Fetches a day of trades from a venue's own public archive."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import os
-import re
-import zipfile
-from collections.abc import Callable
-from datetime import UTC, datetime
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import httpx2
 
 from orderflow.errors import ConfigError, VenueRefusedError
-from simulator.tape import Print, Tape
+from simulator.instrument import parse_name
 
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-NAME = re.compile(r"(binance|bybit):(spot|perp):([A-Z0-9]{2,30})")
-DAY_MS = 86_400_000
+BASE_URLS = {"binance": "https://data.binance.vision", "bybit": "https://public.bybit.com"}
+TIMEOUT_S = 30.0
+CHUNK_BYTES = 1 << 16
 Progress = Callable[[int, int | None], None]
+"""Called with the bytes so far and the size of the file, where the archive says it."""
 
 
-def archive_path(instrument: str, day: str) -> str:
-    """Path of a day in the venue's archive; ConfigError says what is wrong with the names."""
-    found = NAME.fullmatch(instrument)
-    if found is None:
-        raise ConfigError("INSTRUMENT must look like binance:spot:BTCUSDT or bybit:perp:BTCUSDT")
-    if DAY.fullmatch(day) is None:
-        raise ConfigError("DAY must look like 2024-01-31")
-    venue, market, symbol = found.groups()
-    if venue == "bybit":
-        folder = "spot" if market == "spot" else "trading"
-        name = f"{symbol}_{day}.csv.gz" if market == "spot" else f"{symbol}{day}.csv.gz"
-        return f"/{folder}/{symbol}/{name}"
-    folder = "spot" if market == "spot" else "futures/um"
-    return f"/data/{folder}/daily/aggTrades/{symbol}/{symbol}-aggTrades-{day}.zip"
+class ArchiveError(VenueRefusedError):
+    """A day that could not be fetched; the text says why and what to do."""
+
+
+class ArchiveUnreachableError(ArchiveError):
+    """Nobody answers at the archive's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """Where a day of an instrument lies; `has_checksum` if its SHA-256 lies beside it."""
+
+    path: str
+    has_checksum: bool
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rpartition("/")[2]
+
+
+def archive_file(instrument_name: str, day: date) -> ArchiveFile:
+    """The file of a day; ConfigError if the name is no instrument."""
+    venue, market, symbol = parse_name(instrument_name)
+    if not symbol.isalnum():
+        raise ConfigError(f"{symbol!r} is no archive symbol: use letters and digits only")
+    if venue == "binance":
+        folder = "spot" if market == "spot" else "futures/um"
+        name = f"{symbol}-aggTrades-{day.isoformat()}.zip"
+        return ArchiveFile(f"/data/{folder}/daily/aggTrades/{symbol}/{name}", True)
+    if market == "spot":
+        return ArchiveFile(f"/spot/{symbol}/{symbol}_{day.isoformat()}.csv.gz", False)
+    return ArchiveFile(f"/trading/{symbol}/{symbol}{day.isoformat()}.csv.gz", False)
 
 
 async def fetch_day(
-    instrument: str, day: str, folder: Path, base_urls: dict[str, str], progress: Progress
+    instrument_name: str,
+    day: date,
+    target_dir: Path | str,
+    base_urls: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Download one day, verify its checksum where the venue publishes one, and keep it.
+    """The day's file in `target_dir`, complete and (Binance) with its published checksum.
 
-    The file appears under its name only when it is whole. VenueRefusedError: not there (yet).
+    The file appears under its name only when it is whole. ArchiveError for an absent day, a wrong
+    checksum or an unreachable archive; ConfigError for a name that is no instrument.
     """
-    path = archive_path(instrument, day)
-    venue = instrument.partition(":")[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / path.rpartition("/")[2]
-    part = target.with_name(f".{target.name}.part")
-    digest = hashlib.sha256()
-    async with httpx2.AsyncClient(base_url=base_urls[venue], timeout=30) as client:
-        async with client.stream("GET", path) as response:
-            if response.status_code != 200:
-                raise VenueRefusedError(
-                    f"no archive of {instrument} for {day} (HTTP {response.status_code}); "
-                    "a day appears some hours after its end"
-                )
-            total = response.headers.get("Content-Length")
-            done = 0
-            with part.open("wb") as out:
-                async for chunk in response.aiter_bytes():
-                    out.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    progress(done, int(total) if total else None)
-                out.flush()
-                os.fsync(out.fileno())
-        if venue == "binance":
-            await _verify(client, path, digest.hexdigest(), part)
-    part.replace(target)
+    found = archive_file(instrument_name, day)
+    venue = parse_name(instrument_name)[0]
+    base = {**BASE_URLS, **(base_urls or {})}[venue].rstrip("/")
+    target = Path(target_dir) / found.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=True) as client:
+            published = await _checksum(client, base, found) if found.has_checksum else None
+            await _download(client, base + found.path, target, published, progress)
+    except httpx2.HTTPError as error:
+        raise ArchiveUnreachableError(
+            f"the archive of {venue} did not answer ({type(error).__name__}): "
+            "check the network and try again"
+        ) from error
     return target
 
 
-async def _verify(client: httpx2.AsyncClient, path: str, found: str, part: Path) -> None:
-    """The published SHA-256; a file that differs is removed."""
-    answer = await client.get(f"{path}.CHECKSUM")
-    if answer.status_code != 200 or answer.text.split()[:1] != [found]:
-        part.unlink()
-        raise VenueRefusedError("the checksum does not match; the download was removed")
+async def _checksum(client: httpx2.AsyncClient, base: str, found: ArchiveFile) -> str:
+    response = await client.get(f"{base}{found.path}.CHECKSUM")
+    _check_status(response.status_code, found.name)
+    digest = response.text.partition(" ")[0].strip().lower()
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise ArchiveError(f"the archive's checksum of {found.name} is unreadable: try again later")
+    return digest
 
 
-def archived(tapes: list[Tape], path: str) -> bytes | None:
-    """What a venue's archive would hold at this path, made from the tapes; None is 404."""
-    plain = path.removesuffix(".CHECKSUM")
-    for tape in tapes:
-        listing = tape.listing
-        for start in range(tape.start_ms // DAY_MS * DAY_MS, (tape.end_ms or 0) + 1, DAY_MS):
-            day = _day(start)
-            if archive_path(listing.name, day) != plain:
-                continue
-            prints = [p for p in tape.prints if start <= p.event_ms < start + DAY_MS]
-            body = _csv_gz(tape, prints) if listing.venue == "bybit" else _zip(tape, day, prints)
-            if plain == path:
-                return body
-            name = plain.rpartition("/")[2]
-            return f"{hashlib.sha256(body).hexdigest()}  {name}\n".encode()
-    return None
+async def _download(
+    client: httpx2.AsyncClient,
+    url: str,
+    target: Path,
+    published: str | None,
+    progress: Progress | None,
+) -> None:
+    handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        with os.fdopen(handle, "wb") as out:
+            async with client.stream("GET", url) as response:
+                _check_status(response.status_code, target.name)
+                length = response.headers.get("content-length", "")
+                total = int(length) if length.isdigit() else None
+                async for chunk in response.aiter_raw(CHUNK_BYTES):
+                    out.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    if progress is not None:
+                        progress(done, total)
+            out.flush()
+            os.fsync(out.fileno())
+        if published is not None and digest.hexdigest() != published:
+            raise ArchiveError(f"{target.name} arrived damaged (wrong checksum): fetch it again")
+        if total is not None and done != total:
+            raise ArchiveError(f"{target.name} arrived incomplete: fetch it again")
+        _settle(partial, target)
+    finally:
+        _settle(partial, None)
 
 
-def _day(start_ms: int) -> str:
-    return datetime.fromtimestamp(start_ms / 1_000, UTC).strftime("%Y-%m-%d")
+def _settle(partial: str, target: Path | None) -> None:
+    """Give the finished file its name, or remove what is left of an unfinished one."""
+    if target is not None:
+        Path(partial).replace(target)
+    else:
+        Path(partial).unlink(missing_ok=True)
 
 
-def _zip(tape: Tape, day: str, prints: list[Print]) -> bytes:
-    rows = io.StringIO()
-    writer = csv.writer(rows)
-    for p in prints:
-        maker = "False" if p.buy else "True"
-        row = (p.key, p.price, p.qty, p.first_id, p.last_id, p.event_ms, maker, "True")
-        writer.writerow(row)
-    name = f"{tape.listing.symbol}-aggTrades-{day}.csv"
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), rows.getvalue())
-    return out.getvalue()
-
-
-def _csv_gz(tape: Tape, prints: list[Print]) -> bytes:
-    rows = io.StringIO()
-    writer = csv.writer(rows)
-    writer.writerow(("timestamp", "symbol", "side", "size", "price", "tickDirection", "trdMatchID"))
-    for p in prints:
-        side = "Buy" if p.buy else "Sell"
-        stamp = f"{p.event_ms // 1_000}.{p.event_ms % 1_000:03d}"
-        writer.writerow((stamp, tape.listing.symbol, side, p.qty, p.price, "PlusTick", p.tag))
-    return gzip.compress(rows.getvalue().encode(), mtime=0)
+def _check_status(status: int, name: str) -> None:
+    if status == 404:
+        raise ArchiveError(
+            f"there is no archive for that day yet ({name}): "
+            "venues publish a day some hours after it ends (UTC), and only for listed symbols"
+        )
+    if status != 200:
+        raise ArchiveError(f"the archive refused {name} with HTTP {status}: try again later")

@@ -1,60 +1,241 @@
-"""Faults on demand: what a venue or the network does to the frames of a stream."""
+"""Faults on demand: what a venue or a network does wrong, at a known place of the tape."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from simulator.columns import KEY, Row
+from simulator.injected import Step, extras
+
+RowAction = Literal[
+    "drop", "duplicate", "swap", "malformed", "huge", "drift", "ADL", "BT", "ZERO", "stall"
+]
+ConnectionAction = Literal["half_open", "deaf", "drip", "abort", "close"]
+VenueAction = Literal["429", "418", "403", "outage", "refuse_connects", "shutdown"]
+ROW_ACTIONS: tuple[RowAction, ...] = get_args(RowAction)
+CONNECTION_ACTIONS: tuple[ConnectionAction, ...] = get_args(ConnectionAction)
+VENUE_ACTIONS: tuple[VenueAction, ...] = get_args(VenueAction)
+SHAPES = ("malformed", "huge", "drift")
+ENDLESS = 1 << 62
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A container that holds `part` of all ids, the same for the same seed."""
+
+    seed: int
+    part: float
+
+    def __contains__(self, ident: object) -> bool:
+        if not isinstance(ident, int):
+            return False
+        mixed = (ident * 0x9E3779B97F4A7C15 + self.seed * 0xBF58476D1CE4E5B9) & (1 << 64) - 1
+        mixed = ((mixed ^ mixed >> 29) * 0x94D049BB133111EB) & (1 << 64) - 1
+        return mixed >> 11 < self.part * (1 << 53)
+
+
+@dataclass(slots=True)
+class _Rule:
+    """What to do to whom; `stream` None is every trade stream, `times` how often it may strike."""
+
+    stream: str | None
+    action: str
+    ids: Container[int]
+    connection: int | None = None
+    times: int = ENDLESS
+
+    def fits(self, stream: str, ordinal: int) -> bool:
+        """`stream` is `host/stream`; the rule may name it without its host."""
+        names = (None, stream, stream.partition("/")[2], stream.rpartition(" ")[2])
+        return self.stream in names and self.connection in (None, ordinal)
+
+
+@dataclass(slots=True)
+class RestRefusal:
+    """`times` REST requests in a row get this status; 0 cuts the connection without an answer."""
+
+    status: int
+    times: int
+    retry_after_s: int
+    host: str | None
+
+
+@dataclass(slots=True)
 class FaultPlan:
-    """All off by default; keys are trade keys (aggregate ids or fill numbers of the tape).
+    """Rules by stream name and trade id, and what is wrong with a venue as a whole.
 
-    `drop`, `duplicate`: keys whose frame is lost or sent twice. `swap`: keys sent after their
-    successor. `malformed`: keys before which a broken frame is sent. `stalled`: stream names that
-    stay silent. `zero_qty`, `odd_kind`: keys before which a trade is injected that must never
-    count (no quantity; a liquidation against the insurance fund, or a block trade).
-    `refuse_connects`: how many of the next connections are refused.
+    A stream is `btcusdt@aggTrade` or `publicTrade.BTCUSDT` on every host that has it, or of one
+    host `binance_usdm/btcusdt@aggTrade`, `bybit/perp publicTrade.BTCUSDT`. Ids are what the stream
+    numbers its trades by: `a`, `t`, Bybit spot `i`; for Bybit linear the place of the trade on the
+    tape, from 1. `connection` limits a rule to the n-th WebSocket that the host accepted, from 1.
+    Rules may be added while the simulator plays. `fired` counts what happened, by kind.
+
+    `drip_bytes_per_s` is the rate of a dripping connection, `huge_bytes` the size of a huge frame;
+    `clock_offset_ms` is added to what the venues say the time is; `refuse_connects` WebSockets in a
+    row are refused with `refuse_status`; USD-M delivers nothing on `silent_routes`.
     """
 
-    drop: set[int] = field(default_factory=set)
-    duplicate: set[int] = field(default_factory=set)
-    swap: set[int] = field(default_factory=set)
-    malformed: set[int] = field(default_factory=set)
-    zero_qty: set[int] = field(default_factory=set)
-    odd_kind: set[int] = field(default_factory=set)
-    stalled: set[str] = field(default_factory=set)
+    clock_offset_ms: int = 0
+    drip_bytes_per_s: float = 2000.0
+    huge_bytes: int = 8 << 20
     refuse_connects: int = 0
+    refuse_status: int = 503
+    silent_routes: set[str] = field(default_factory=set)
+    fired: Counter[str] = field(default_factory=Counter)
+    _rows: list[_Rule] = field(default_factory=list)
+    _connections: list[_Rule] = field(default_factory=list)
+    _stalled: list[_Rule] = field(default_factory=list)
+    _held: dict[tuple[str, int], list[Step]] = field(default_factory=dict)
+    _rest: list[RestRefusal] = field(default_factory=list)
+    _topics: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def any_key(self) -> bool:
-        """True when single prints are to be changed."""
-        return bool(
-            self.drop
-            or self.duplicate
-            or self.swap
-            or self.malformed
-            or self.zero_qty
-            or self.odd_kind
-        )
+    @classmethod
+    def seeded(
+        cls, seed: int, share: float = 0.01, kinds: Iterable[str] | None = None
+    ) -> FaultPlan:
+        """Every kind (or these) on every stream: rows by `share`, the rest a fiftieth of it."""
+        plan = cls()
+        chosen = [*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS]
+        for place, action in enumerate(chosen):
+            if kinds is not None and action not in kinds:
+                continue
+            part = share if action in ROW_ACTIONS else share / 50
+            rule = _Rule(None, action, Share(seed * 1_000 + place, part))
+            (plan._rows if action in ROW_ACTIONS else plan._connections).append(rule)
+        return plan
 
-    def apply(self, keyed: list[tuple[int, str]]) -> list[str]:
-        """Frames of one stream in the order, number and shape in which they are sent."""
-        if not self.any_key:
-            return [frame for _, frame in keyed]
-        sent: list[str] = []
-        held: str | None = None
-        for key, frame in keyed:
-            if key in self.malformed:
-                sent.append(frame[: len(frame) // 2])
-            if key in self.drop:
+    def on_trades(
+        self,
+        stream: str | None,
+        action: RowAction,
+        ids: Iterable[int] | Share,
+        *,
+        connection: int | None = None,
+    ) -> None:
+        """Do something to trades by id.
+
+        `drop`, `duplicate`, `swap` (with the one after it), `stall` (like drop, counted apart),
+        `malformed` (its JSON is cut short), `huge` (padded to `huge_bytes`), `drift` (the price has
+        another name), or send an extra trade after it: `ADL` (far off the market), `BT` (block
+        trade), `ZERO` (size). On numbered streams an extra trade repeats the id before it, so that
+        the numbers stay whole.
+        """
+        chosen = ids if isinstance(ids, Share) else set(ids)
+        self._rows.append(_Rule(stream, action, chosen, connection))
+
+    def on_connection(
+        self,
+        stream: str | None,
+        action: ConnectionAction | VenueAction,
+        after_id: int,
+        *,
+        connection: int | None = None,
+    ) -> None:
+        """Hurt a connection, or its venue, right after a trade was sent; each rule strikes once.
+
+        `half_open` (no more bytes either way, socket kept), `deaf` (data go on, but nothing the
+        client says is heard: no pong), `drip`, `abort` (RST), `close`; of the venue `429`, `418`,
+        `403`, `outage` (REST), `refuse_connects`, `shutdown` (announced, then cut).
+        """
+        self._connections.append(_Rule(stream, action, {after_id}, connection, 1))
+
+    def stall(self, stream: str, *, connection: int | None = None) -> None:
+        """From now on lose everything of one stream."""
+        self._stalled.append(_Rule(stream, "stall", (), connection))
+
+    def resume(self, stream: str, *, connection: int | None = None) -> None:
+        """End a stall."""
+        self._stalled = [
+            r for r in self._stalled if (r.stream, r.connection) != (stream, connection)
+        ]
+
+    def refuse_rest(
+        self, status: int, times: int = 1, *, host: str | None = None, retry_after_s: int = 1
+    ) -> None:
+        """The next REST requests get 429, 418, 403 or 5xx; status 0 cuts them off (an outage)."""
+        self._rest.append(RestRefusal(status, times, retry_after_s, host))
+
+    def refuse_subscription(self, topic: str, times: int = 1) -> None:
+        """The venue says no to a stream; Bybit then refuses the whole batch it is in."""
+        self._topics[topic] += times
+
+    # Used by the hosts and the player
+
+    def touches(self, stream: str, ordinal: int) -> bool:
+        """Whether any rule is about this trade stream (`host/stream`) on this connection."""
+        rules = (*self._stalled, *self._rows, *self._connections)
+        return any(rule.fits(stream, ordinal) for rule in rules)
+
+    def is_stalled(self, stream: str, ordinal: int) -> bool:
+        """Whether the stream is silent on this connection."""
+        return any(rule.fits(stream, ordinal) for rule in self._stalled)
+
+    def steps(self, stream: str, ordinal: int, rows: list[Row]) -> list[Step]:
+        """The rows to send in place of `rows`; a swapped one waits for its successor."""
+        if self.is_stalled(stream, ordinal):
+            self.fired["stall"] += len(rows)
+            return []
+        rules = [rule for rule in self._rows if rule.fits(stream, ordinal)]
+        held = self._held.pop((stream, ordinal), [])
+        steps: list[Step] = []
+        for row in rows:
+            actions = {rule.action for rule in rules if row[KEY] in rule.ids}
+            own = self._replaced(row, actions, is_linear="perp publicTrade" in stream)
+            if "swap" in actions and not held and own:
+                held = own
                 continue
-            if key in self.swap and held is None:
-                held = frame
-                continue
-            sent.append(frame)
-            if key in self.duplicate:
-                sent.append(frame)
-            if held is not None:
-                sent.append(held)
-                held = None
-        return sent if held is None else [*sent, held]
+            if own and held:
+                self.fired["swap"] += 1
+                own, held = own + held, []
+            steps += own
+        if held:
+            self._held[stream, ordinal] = held
+        return steps
+
+    def _replaced(self, row: Row, actions: set[str], *, is_linear: bool) -> list[Step]:
+        self.fired.update(actions - {"swap"})
+        shape = next((name for name in SHAPES if name in actions), "")
+        own: list[Step] = [] if actions & {"drop", "stall"} else [(row, shape)]
+        own *= 2 if "duplicate" in actions else 1
+        return own + [(extra, "") for extra in extras(row, actions, is_linear=is_linear)]
+
+    def strike(self, stream: str, ordinal: int, key: int) -> str | None:
+        """What happens to the connection or its venue after this trade, if anything."""
+        for rule in self._connections:
+            if rule.fits(stream, ordinal) and key in rule.ids and rule.times > 0:
+                rule.times -= 1
+                self._connections = [rule for rule in self._connections if rule.times > 0]
+                self.fired[rule.action] += 1
+                return rule.action
+        return None
+
+    def rest_refusal(self, host: str) -> RestRefusal | None:
+        """What this REST request gets instead of its answer, if anything."""
+        for refusal in self._rest:
+            if refusal.host in (None, host) and refusal.times > 0:
+                refusal.times -= 1
+                self._rest = [refusal for refusal in self._rest if refusal.times > 0]
+                self.fired[f"rest_{refusal.status or 'outage'}"] += 1
+                return refusal
+        return None
+
+    def connect_refused(self) -> bool:
+        """Whether this WebSocket is refused."""
+        if self.refuse_connects <= 0:
+            return False
+        self.refuse_connects -= 1
+        self.fired["connect_refused"] += 1
+        return True
+
+    def refused_topic(self, topics: list[str]) -> str | None:
+        """The first of the topics the venue refuses this time."""
+        for topic in topics:
+            if self._topics[topic] > 0:
+                self._topics[topic] -= 1
+                self.fired["subscription_refused"] += 1
+                self.fired["batch_poisoned"] += len(topics) > 1
+                return topic
+        return None

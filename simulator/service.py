@@ -1,71 +1,76 @@
-"""Simulator: hosts, one clock and the player that moves the tapes."""
+"""The simulator: hosts, one clock and the player, as one async context."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import Sequence
+import ssl as ssl_module
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
-from simulator.clock import MAX_SPEED, PlayClock
+from simulator.candles import DAY_MS
+from simulator.clock import MAX, PlayClock, loop_s
 from simulator.faults import FaultPlan
-from simulator.hosts import HOSTS
-from simulator.hosts.host import WRITE_LIMIT_BYTES, Host
-from simulator.klines import MINUTE_MS
-from simulator.tape import Tape
+from simulator.limits import Limits
+from simulator.player import Player
+from simulator.stats import Stats
+from simulator.tape import Tape, merge_tracks
+from simulator.tapes import load_tape, open_tapes
+from simulator.venues import HOSTS
+from simulator.venues.archive import ArchiveHost
+from simulator.wire.listener import Listener
 
-TICK_S = 0.02
-SLICE_MS = 1_000
-"""At full speed this much tape time is sent before readers are waited for."""
-HEARTBEAT_MS = 2_000
 TAIL_MS = 10_000
 
 
 class Simulator:
-    """Use as `async with Simulator(tapes) as sim`; `sim.urls` says where it listens.
+    """`async with Simulator(tapes) as sim:` listens on loopback; `sim.urls` says where.
 
-    `speed`: 0 is as fast as the readers take, 1 is real time. Play starts when `start_after` trade
-    streams are subscribed (default: all of them; 0: at once). `finished` is set when every tape
-    and its last candle has been sent; after it time goes on in real time.
+    `speed` is a number (1 is real time) or "max": as fast as the readers take, and with several
+    connections none runs more than about 2 s of tape time ahead of another. `start_after` is how
+    many trade streams must be subscribed before play starts, or their names; None means the first
+    one (a market without end starts at once), 0 at once. `hold` at "max" stands still whenever
+    fewer than that are subscribed. `ports` by host name, 0 or absent for a free one. `tail_ms` of
+    tape time are played after the last trade's minute has ended; then `finished` is set and time
+    goes on in real time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with its default
         self,
         tapes: Sequence[Tape],
         *,
-        speed: float = MAX_SPEED,
-        ports: Sequence[int] = (0, 0, 0),
+        speed: float | str = MAX,
+        ports: Mapping[str, int] | None = None,
         faults: FaultPlan | None = None,
-        start_after: int | None = None,
-        context: ssl.SSLContext | None = None,
+        start_after: int | Iterable[str] | None = None,
+        hold: bool = False,
+        ssl: ssl_module.SSLContext | None = None,
+        limits: Limits | None = None,
+        tail_ms: int = TAIL_MS,
     ) -> None:
         self.tapes = list(tapes)
+        self.tracks = merge_tracks(self.tapes)
+        _check_together(self.tapes)
         self.faults = faults or FaultPlan()
-        self.clock = PlayClock(min(tape.start_ms for tape in self.tapes), speed)
-        self.ports = ports
-        self.context = context
-        self.finished = asyncio.Event()
-        self.started = asyncio.Event()
-        self.hosts: dict[str, Host] = {}
-        for name, ((venue, market), make) in HOSTS.items():
-            own = [
-                t
-                for t in self.tapes
-                if t.listing.venue == venue and market in (None, t.listing.market)
-            ]
-            self.hosts[name] = make(own, self.clock, self.faults)
-        wanted = sum(len(host.trade_streams()) for host in self.hosts.values())
-        self.start_after = wanted if start_after is None else start_after
-        self._player: asyncio.Task[None] | None = None
-        self._beat_ms = 0
+        self.stats = Stats()
+        self.clock = PlayClock(min(track.start_ms for track in self.tracks) - 1, speed, loop_s)
+        limits = limits or Limits()
+        self.hosts = [
+            make(self.tracks, self.clock, limits, self.stats, self.faults) for make in HOSTS
+        ]
+        self.archive = ArchiveHost(self.tracks, limits, self.stats)
+        self.player = Player(self.hosts, self.tracks, self.clock, self.faults, self.stats)
+        if start_after is None:
+            start_after = 0 if any(track.endless for track in self.tracks) else 1
+        self.player.plan(start_after, tail_ms, hold=hold)
+        self._ports = dict(ports or {})
+        self._ssl = ssl
+        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Simulator:
-        for host, port in zip(self.hosts.values(), self.ports, strict=True):
-            host.on_subscribe = self._subscribed
-            await host.start(port, self.context)
-        self._subscribed()
-        self._player = asyncio.create_task(self._play())
+        for listener in self._listeners():
+            await listener.start(self._ports.get(listener.name, 0), self._ssl)
+        self._task = asyncio.create_task(self.player.run())
         return self
 
     async def __aexit__(
@@ -74,103 +79,83 @@ class Simulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._player is not None:
-            self._player.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._player
-        for host in self.hosts.values():
-            await host.close()
+                await self._task
+        await asyncio.gather(*(listener.stop() for listener in self._listeners()))
+
+    def _listeners(self) -> list[Listener]:
+        return [*self.hosts, self.archive]
 
     @property
     def urls(self) -> dict[str, str]:
-        """Base URLs by setting name, without the prefix: `binance_spot_ws_url` and so on."""
-        secure = "s" if self.context is not None else ""
-        urls = {}
-        for name, host in self.hosts.items():
-            urls[f"{name}_ws_url"] = f"ws{secure}://127.0.0.1:{host.port}"
-            urls[f"{name}_rest_url"] = f"http{secure}://127.0.0.1:{host.port}"
-        return urls
+        """Base URLs without a trailing slash, under the names of the settings they stand for.
 
-    def _subscribed(self) -> None:
-        count = sum(len(h.subscribed() & h.trade_streams()) for h in self.hosts.values())
-        if count >= self.start_after:
-            self.clock.start()
-            self.started.set()
+        `<host>_ws_url` is what stands before `/ws`, `/stream`, `/market/...` or `/v5/public/...`.
+        """
+        secure = "s" if self._ssl is not None else ""
+        urls = {}
+        for host in self.hosts:
+            urls[f"{host.name}_ws_url"] = f"ws{secure}://127.0.0.1:{host.port}"
+            urls[f"{host.name}_rest_url"] = f"http{secure}://127.0.0.1:{host.port}"
+        archive = f"http{secure}://127.0.0.1:{self.archive.port}"
+        return urls | {"binance_archive_url": archive, "bybit_archive_url": archive}
+
+    @property
+    def started(self) -> asyncio.Event:
+        """Set when play starts."""
+        return self.player.started
+
+    @property
+    def finished(self) -> asyncio.Event:
+        """Set when every subscriber has read the whole tape and its final candles."""
+        return self.player.finished
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the tape is over."""
+        return self.player.finished.is_set()
+
+    def clock_ms(self) -> int:
+        """Tape time: what the venues' clocks show (without a fault's offset)."""
+        return self.clock.now_ms()
+
+    def start(self) -> None:
+        """Play now, whoever listens."""
+        self.player.start()
 
     async def close_all_connections(self, *, abort: bool = False) -> None:
-        """End every WebSocket of every host."""
-        for host in self.hosts.values():
-            await host.close_all_connections(abort=abort)
-
-    # Playing
-
-    async def _play(self) -> None:
-        await self.started.wait()
-        while (next_ms := self._next_ms()) is not None:
-            if self.clock.speed == MAX_SPEED:
-                await self._wait_for_readers()
-                until = next_ms - next_ms % SLICE_MS + SLICE_MS - 1
-                self._deliver(until)
-                self.clock.move(until)
-                await asyncio.sleep(0)
+        """End every WebSocket, with a close frame or (abort) with a TCP reset; waits until gone."""
+        sessions = [session for host in self.hosts for session in host.sessions]
+        for session in sessions:
+            if abort or session.is_half_open:
+                session.abort()
             else:
-                self._deliver(self.clock.tape_ms())
-                await asyncio.sleep(TICK_S)
-        await self._close_last_minute()
-        await self._idle()
+                session.close(1001, "going away")
+        await asyncio.gather(*(session.closed.wait() for session in sessions))
 
-    def _next_ms(self) -> int | None:
-        times = [at for tape in self.tapes if (at := tape.next_ms()) is not None]
-        return min(times, default=None)
+    def half_open_all(self) -> None:
+        """From now on every present connection is dead without a sign."""
+        for host in self.hosts:
+            for session in host.sessions:
+                session.go_half_open()
 
-    async def _wait_for_readers(self) -> None:
-        """Back-pressure: no reader may have more than WRITE_LIMIT_BYTES waiting."""
-        # A transport tells nobody when it drains, so it is asked.
-        while not any(host.clients for host in self.hosts.values()) or any(  # noqa: ASYNC110
-            host.slowest_bytes() > WRITE_LIMIT_BYTES for host in self.hosts.values()
-        ):
-            await asyncio.sleep(0.002)
 
-    def _deliver(self, until_ms: int) -> None:
-        """Send everything up to `until_ms`; a closed candle follows the trades of its minute."""
-        beat = until_ms - self._beat_ms >= HEARTBEAT_MS
-        for host in self.hosts.values():
-            for market in host.markets.values():
-                prints, raws = market.tape.play(until_ms)
-                start = 0
-                for place, p in enumerate(prints):
-                    if market.book.open and p.event_ms >= market.book.open.start_ms + MINUTE_MS:
-                        early = [r for r in raws if r.event_ms < p.event_ms]
-                        raws = raws[len(early) :]
-                        before = prints[start:place]
-                        host.deliver(market, before, early, market.book.add([p]))
-                        start = place
-                    else:
-                        market.book.add([p])
-                host.deliver(market, prints[start:], raws, market.book.close_before(until_ms))
-                if beat:
-                    host.heartbeat(market)
-        if beat:
-            self._beat_ms = until_ms
+def _check_together(tapes: Sequence[Tape]) -> None:
+    """Tapes that lie days apart would be played with days of silence between them."""
+    spans = sorted(
+        (track.start_ms, track.start_ms if track.endless else track.end_ms)
+        for tape in tapes
+        for track in tape.tracks
+    )
+    if not spans:
+        raise ValueError("give at least one tape")
+    reach = spans[0][1]
+    for start_ms, end_ms in spans:
+        if start_ms - reach > DAY_MS:
+            raise ValueError("the tapes are more than a day apart: play them one after the other")
+        reach = max(reach, end_ms)
 
-    async def _close_last_minute(self) -> None:
-        """The tape is over: its last minute ends as well."""
-        end = max(tape.end_ms or 0 for tape in self.tapes)
-        until = end - end % MINUTE_MS + MINUTE_MS + TAIL_MS
-        if self.clock.speed == MAX_SPEED:
-            self.clock.move(until)
-        while self.clock.tape_ms() < until:
-            self._deliver(self.clock.tape_ms())
-            await asyncio.sleep(TICK_S)
-        self._deliver(until)
-        self.clock.run_on()
-        self.finished.set()
 
-    async def _idle(self) -> None:
-        """After the tape: candles of quiet minutes, in real time."""
-        while True:
-            self._deliver(self.clock.tape_ms())
-            for host in self.hosts.values():
-                for market in host.markets.values():
-                    host.heartbeat(market)
-            await asyncio.sleep(0.25)
+__all__ = ["Simulator", "load_tape", "open_tapes"]

@@ -1,167 +1,250 @@
-"""A tape: one market's trades in time order, and how far they have been played."""
+"""Tapes: recorded or invented trades of one or more markets, in time order."""
 
 from __future__ import annotations
 
-import uuid
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 
-import msgspec
+import numpy as np
 
-from orderflow.errors import OffGridError
+from simulator.columns import (
+    BUYER,
+    COUNTED,
+    EMIT,
+    EVENT,
+    FIRST,
+    KEY,
+    KIND,
+    LAST,
+    PRICE,
+    QTY,
+    SEQ,
+    WIDTH,
+    Columns,
+    Ints,
+    aggregated,
+    joined,
+    split,
+)
+from simulator.decimals import text_of
+from simulator.instrument import TapeInstrument
 
-BYBIT_SPOT_BASE = 2_290_000_000_000_000_000
-UUID_SPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+UUID_STRIDE = 0x9E3779B97F4A7C15F39CC0605CEDC835
+"""An odd number, so that different places give different UUIDs."""
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """What a venue lists: names and steps."""
+@dataclass(frozen=True, slots=True)
+class TapeTrade:
+    """One record of a tape for people and tests; price and quantity are exact decimal strings.
 
-    venue: str
-    market: str
-    symbol: str
-    base: str
-    quote: str
-    tick_size: Decimal
-    lot_size: Decimal
-
-    @property
-    def name(self) -> str:
-        """Canonical name, for example `binance:spot:BTCUSDT`."""
-        return f"{self.venue}:{self.market}:{self.symbol}"
-
-
-class Print(msgspec.Struct, gc=False):
-    """One trade, or several of one price, side and millisecond as an aggregate.
-
-    `price` and `qty` as the venue wrote them; `ticks` and `lots` the same as whole steps.
-    `key`: aggregate id; `first_id`, `last_id`: the trades in it. `tag`: the venue's own id text
-    where it is no number, `seq` its cross sequence.
+    `key` is the venue's id (aggregate id, trade id, Bybit spot id, or the place of a Bybit linear
+    trade, whose UUID is `uuid`).
     """
 
+    instrument: str
     event_ms: int
+    emit_ms: int
     price: str
     qty: str
-    ticks: int
-    lots: int
-    buy: bool
+    taker_is_buyer: bool
     key: int
     first_id: int
     last_id: int
-    tag: str = ""
-    seq: int = 0
+    seq: int
+    kind: int
+    uuid: str | None = None
 
 
-class Tape:
-    """Prints of one market. `prints[:played]` have happened; nothing else is ever shown."""
+class Track:
+    """The trades of one instrument, in the two forms the venues serve.
+
+    `data` holds raw trades, or Binance aggregates when `is_aggregated`; the other form is derived
+    when it is first asked for. `uuids` are the recorded ids of Bybit linear trades by `KEY`.
+    """
+
+    endless = False
 
     def __init__(
-        self, listing: Listing, prints: list[Print], raws: list[Print] | None = None
+        self,
+        instrument: TapeInstrument,
+        data: Ints,
+        *,
+        is_aggregated: bool = False,
+        uuids: dict[int, str] | None = None,
     ) -> None:
-        self.listing = listing
-        self.prints = prints
-        self.raws = raws
-        self.played = 0
-        self.raws_played = 0
+        self.instrument = instrument
+        self.is_aggregated = is_aggregated
+        self.uuids = uuids or {}
+        self._given = Columns(data)
+        self._derived: Columns | None = None
+        self._counted: Columns | None = None
+
+    @property
+    def given(self) -> Columns:
+        """The rows as the tape has them."""
+        return self._given
+
+    @property
+    def trades(self) -> Columns:
+        """Raw trades: one row per fill."""
+        return self._derive() if self.is_aggregated else self._given
+
+    @property
+    def aggregates(self) -> Columns:
+        """Binance aggregates: one row per price, side and millisecond of a run of fills."""
+        return self._given if self.is_aggregated else self._derive()
+
+    @property
+    def counted(self) -> Columns:
+        """The rows candles are made of: no block trades, ADL or insurance fund fills."""
+        if self.instrument.venue == "binance":
+            return self.aggregates
+        if self._counted is None:
+            data = self._given.matrix()
+            kept = np.isin(data[KIND], COUNTED)
+            self._counted = self._given if kept.all() else Columns(data[:, kept])
+        return self._counted
+
+    def _derive(self) -> Columns:
+        if self._derived is None:
+            data = self._given.matrix()
+            if self.is_aggregated:
+                self._derived = Columns(split(data, self.lot_units))
+            else:
+                first = int(data[FIRST, 0]) // 2 if data.shape[1] else 0
+                self._derived = Columns(aggregated(data, first))
+        return self._derived
+
+    @property
+    def tick_units(self) -> int:
+        """The tick size in the integers of the PRICE column."""
+        return int(self.instrument.tick_size.replace(".", ""))
+
+    @property
+    def lot_units(self) -> int:
+        """The lot size in the integers of the QTY column."""
+        return int(self.instrument.lot_size.replace(".", ""))
 
     @property
     def start_ms(self) -> int:
-        """Time of the first print."""
-        return self.prints[0].event_ms
+        """When the first record is sent."""
+        return int(self._given.column(EMIT)[0]) if len(self._given) else 0
 
     @property
-    def end_ms(self) -> int | None:
-        """Time of the last print; None for a tape without end."""
-        return self.prints[-1].event_ms
+    def end_ms(self) -> int:
+        """When the last record is sent."""
+        return int(self._given.column(EMIT)[-1]) if len(self._given) else 0
 
-    def next_ms(self) -> int | None:
-        """Time of the next print to play; None at the end."""
-        return self.prints[self.played].event_ms if self.played < len(self.prints) else None
+    def ensure(self, until_ms: int) -> None:
+        """Have every record up to `until_ms`; a recorded track has them all."""
 
-    def play(self, until_ms: int) -> tuple[list[Print], list[Print]]:
-        """Prints and raw trades up to and including `until_ms` that were not played yet."""
-        first, first_raw = self.played, self.raws_played
-        while self.played < len(self.prints) and self.prints[self.played].event_ms <= until_ms:
-            self.played += 1
-        if self.raws is not None:
-            while (
-                self.raws_played < len(self.raws)
-                and self.raws[self.raws_played].event_ms <= until_ms
-            ):
-                self.raws_played += 1
-            return self.prints[first : self.played], self.raws[first_raw : self.raws_played]
-        return self.prints[first : self.played], []
+    def uuid_of(self, key: int) -> str:
+        """The UUID of a Bybit linear trade: the recorded one, else one made from its place."""
+        known = self.uuids.get(key)
+        if known is not None:
+            return known
+        mixed = (key * UUID_STRIDE + _salt(self.instrument.name)) % (1 << 128)
+        text = f"{mixed ^ (mixed >> 67):032x}"
+        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
-    def from_key(self, key: int, limit: int) -> list[Print]:
-        """Played prints from an aggregate id on."""
-        place = bisect_left(self.prints, key, 0, self.played, key=lambda p: p.key)
-        return self.prints[place : min(place + limit, self.played)]
+    def __iter__(self) -> Iterator[TapeTrade]:
+        item = self.instrument
+        linear = (item.venue, item.market) == ("bybit", "perp")
+        for row in self._given.rows(self._given.dropped, len(self._given)):
+            yield TapeTrade(
+                item.name,
+                row[EVENT],
+                row[EMIT],
+                text_of(row[PRICE], item.price_digits, item.price_places),
+                text_of(row[QTY], item.qty_digits, item.qty_places),
+                row[BUYER] == 1,
+                row[KEY],
+                row[FIRST],
+                row[LAST],
+                row[SEQ],
+                row[KIND],
+                self.uuid_of(row[KEY]) if linear else None,
+            )
 
-    def between(self, start_ms: int, end_ms: int, limit: int) -> list[Print]:
-        """Played prints of [start_ms, end_ms], the oldest `limit` of them."""
-        place = bisect_left(self.prints, start_ms, 0, self.played, key=lambda p: p.event_ms)
-        found = self.prints[place : min(place + limit, self.played)]
-        return [p for p in found if p.event_ms <= end_ms]
-
-    def newest(self, limit: int) -> list[Print]:
-        """The newest played prints, oldest first."""
-        return self.prints[max(0, self.played - limit) : self.played]
-
-
-def aggregated(raws: Sequence[Print], step: Decimal, first_key: int = 1) -> list[Print]:
-    """Consecutive raw trades of one price, side and millisecond as one print each."""
-    prints: list[Print] = []
-    for raw in raws:
-        last = prints[-1] if prints else None
-        if (
-            last is not None
-            and last.event_ms == raw.event_ms
-            and last.ticks == raw.ticks
-            and last.buy == raw.buy
-            and last.last_id + 1 == raw.first_id
-        ):
-            last.lots += raw.lots
-            last.qty = f"{last.lots * step:f}"
-            last.last_id = raw.last_id
-        else:
-            fresh = msgspec.structs.replace(raw, key=first_key + len(prints))
-            prints.append(fresh)
-    return prints
+    def __len__(self) -> int:
+        return len(self._given)
 
 
-def decimals_of(texts: Iterable[str]) -> int:
-    """The most decimals any of these numbers uses, trailing zeros not counted."""
-    fractions = {text.partition(".")[2] for text in texts}
-    return max((len(fraction.rstrip("0")) for fraction in fractions), default=0)
+def _salt(name: str) -> int:
+    return int.from_bytes(name.encode().ljust(16, b"#")[-16:], "big")
 
 
-def step_of(texts: Iterable[str]) -> Decimal:
-    """The power of ten of which all these numbers are whole multiples."""
-    return Decimal(1).scaleb(-decimals_of(texts))
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """One or more tracks played together; `label` says where they come from."""
+
+    tracks: tuple[Track, ...]
+    label: str = ""
+
+    @property
+    def instruments(self) -> list[str]:
+        """Canonical names."""
+        return [track.instrument.name for track in self.tracks]
+
+    def __iter__(self) -> Iterator[TapeTrade]:
+        trades = [trade for track in self.tracks for trade in track]
+        return iter(sorted(trades, key=attrgetter("emit_ms")))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tracks))
 
 
-def whole_steps(text: str, step: Decimal) -> int:
-    """A decimal string in whole steps of a power of ten."""
-    whole = int(Decimal(text) / step)
-    if whole * step != Decimal(text):
-        raise OffGridError(f"{text} is no multiple of {step}")
-    return whole
+def merge_tracks(tapes: Iterable[Tape]) -> list[Track]:
+    """The tracks of several tapes; stretches of one instrument become one track."""
+    tracks = sorted(
+        (track for tape in tapes for track in tape.tracks), key=lambda t: t.instrument.name
+    )
+    groups = groupby(tracks, key=lambda track: track.instrument.name)
+    return [_merged(list(group)) for _, group in groups]
 
 
-def as_bybit(tape: Tape, market: str) -> Tape:
-    """The same trades as Bybit would number them: fills with their own ids and one sequence."""
-    listing = msgspec.structs.replace(tape.listing, venue="bybit", market=market)
-    prints = [
-        msgspec.structs.replace(
-            p,
-            tag=(
-                str(BYBIT_SPOT_BASE + p.key)
-                if market == "spot"
-                else str(uuid.uuid5(UUID_SPACE, f"{listing.name}/{p.key}"))
-            ),
-            seq=p.key,
+def _merged(tracks: Sequence[Track]) -> Track:
+    if len(tracks) == 1:
+        return tracks[0]
+    first = tracks[0]
+    if any(track.endless or track.is_aggregated != first.is_aggregated for track in tracks):
+        raise ValueError(
+            f"{first.instrument.name}: only recorded tapes of one kind join; give the market once"
         )
-        for p in tape.prints
-    ]
-    return Tape(listing, prints)
+    digits = {(t.instrument.price_digits, t.instrument.qty_digits) for t in tracks}
+    price_digits, qty_digits = max(d[0] for d in digits), max(d[1] for d in digits)
+    parts: list[Ints] = []
+    uuids: dict[int, str] = {}
+    numbered = first.instrument.host == "bybit" and first.instrument.market == "perp"
+    for track in sorted(tracks, key=lambda track: track.start_ms):
+        data = track.given.matrix().copy()
+        # Places of linear trades start at 1 in every file, so later files count on.
+        shift = int(parts[-1][KEY, -1]) if numbered and parts else 0
+        data[[KEY, FIRST, LAST]] += shift
+        uuids.update({key + shift: text for key, text in track.uuids.items()})
+        data[PRICE] *= 10 ** (price_digits - track.instrument.price_digits)
+        data[QTY] *= 10 ** (qty_digits - track.instrument.qty_digits)
+        parts.append(data)
+    instrument = _finest([track.instrument for track in tracks], price_digits, qty_digits)
+    return Track(instrument, joined(parts), is_aggregated=first.is_aggregated, uuids=uuids)
+
+
+def _finest(
+    instruments: Sequence[TapeInstrument], price_digits: int, qty_digits: int
+) -> TapeInstrument:
+    return replace(
+        instruments[0],
+        tick_size=min((item.tick_size for item in instruments), key=float),
+        lot_size=min((item.lot_size for item in instruments), key=float),
+        price_places=max(item.price_places for item in instruments),
+        qty_places=max(item.qty_places for item in instruments),
+        price_digits=price_digits,
+        qty_digits=qty_digits,
+    )
+
+
+def empty_rows(count: int) -> Ints:
+    """A matrix for `count` rows."""
+    return np.zeros((WIDTH, count), np.int64)

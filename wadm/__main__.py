@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -27,11 +28,11 @@ from backbone.settings import Settings, read_settings
 from backbone.telemetry import configure_logs
 from mcp_server.openapi import document
 from mcp_server.parameters import moment
-from orderflow.errors import ConfigError, VenueRefusedError, WadmError
+from orderflow.errors import ConfigError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
-from simulator.archive import fetch_day
+from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import doctor as checks
 from wadm import explain as cards
 from wadm import live
@@ -113,7 +114,7 @@ def simulate(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 1,
     rate: Annotated[float, typer.Option(help="Synthetic trades, times the usual.")] = 1.0,
-    port: Annotated[int, typer.Option(help="First of three ports; 0 takes free ones.")] = 0,
+    port: Annotated[int, typer.Option(help="First of four ports; 0 takes free ones.")] = 0,
 ) -> None:
     """A loopback Binance and Bybit; prints the settings that point WADM at it."""
     configure_logs("info")
@@ -244,6 +245,13 @@ def _decimal(text: str | None, option: str) -> Decimal | None:
     return value.normalize()
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError("DAY must look like 2024-01-31") from None
+
+
 @tape_app.command()
 def fetch(
     instrument: Annotated[str, typer.Argument(help="For example binance:spot:BTCUSDT.")],
@@ -251,6 +259,7 @@ def fetch(
     folder: Annotated[Path, typer.Option(help="Where to keep it.")] = Path("var/tapes"),
 ) -> None:
     """Bring a day from the venue's own public archive; its checksum is verified."""
+    wanted = _day(day)
     settings = _settings()
     urls = {"binance": settings.binance_archive_url, "bybit": settings.bybit_archive_url}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -261,13 +270,11 @@ def fetch(
             progress.update(task, completed=done, total=total)
 
         try:
-            path = asyncio.run(fetch_day(instrument, day, folder, urls, show))
-        except VenueRefusedError as error:
+            path = asyncio.run(fetch_day(instrument, wanted, folder, urls, show))
+        except ArchiveError as error:
             notes.print(f"[bold red]error:[/] {error}")
-            raise typer.Exit(PROBLEM) from error
-        except OSError as error:
-            notes.print(f"[bold red]error:[/] the archive can't be reached: {type(error).__name__}")
-            raise typer.Exit(UNREACHABLE) from error
+            far = isinstance(error, ArchiveUnreachableError)
+            raise typer.Exit(UNREACHABLE if far else PROBLEM) from error
     out.print(str(path))
 
 

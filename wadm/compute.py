@@ -86,7 +86,7 @@ class TapeSource:
     def pieces(self, timeframe: str, progress: Progress) -> Iterator[Piece]:
         """Every window of the tape, on its served rows unless `row_size` is given."""
         played = self._replay()
-        of = len(played.tape.prints)
+        of = len(played.trades)
         for _, bar, quality in played.pieces(TIMEFRAMES[timeframe]):
             if self.row_size is None:
                 served = grid.served_row(bar.row_size, played.hour_range, timeframe)
@@ -99,7 +99,7 @@ class TapeSource:
         """What the detectors see, with the outcomes inside the tape; published when seen."""
         played = self._replay()
         chapter = Chapter(played.name)
-        of = len(played.tape.prints)
+        of = len(played.trades)
 
         def on_results(results: Results, now_ms: int) -> None:
             if results.minutes:

@@ -13,15 +13,17 @@ from rich.console import Console
 from backbone.clock import wall_ms
 from backbone.settings import Settings
 from backbone.store import LIVE
-from orderflow.errors import ConfigError
 from simulator.clock import parse_speed
 from simulator.service import Simulator
-from simulator.tape import Tape, as_bybit
-from simulator.tapes import load_tape
-from simulator.tapes.synthetic import synthetic_market
+from simulator.tape import Tape
+from simulator.tapes import open_tapes
+from simulator.tapes.convert import as_instrument
+from simulator.tapes.synthetic import synthetic_tape
 from wadm.compose import SIMULATED, System, opened_store, run_until_stopped, until_signal
 
 CLOCK_POLL_S = 1.0
+PORTS = ("binance_spot", "binance_usdm", "bybit", "archive")
+"""The simulated hosts in the order of their ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ def _announce(settings: Settings, notes: Console, source: str) -> None:
 
 async def demo(settings: Settings, notes: Console) -> None:
     """The synthetic market, through the real sockets of a simulator in this process."""
-    speed = _speed(settings.demo_speed)
-    async with Simulator(synthetic_market(wall_ms()), speed=speed, start_after=0) as simulator:
+    speed = parse_speed(settings.demo_speed)
+    async with Simulator([synthetic_tape(wall_ms())], speed=speed) as simulator:
         changed: dict[str, Any] = {"venues": "binance,bybit", "clock_poll_s": CLOCK_POLL_S}
         simulated = dataclasses.replace(settings, **(changed | simulator.urls))
         async with opened_store(simulated, SIMULATED) as store:
@@ -92,30 +94,24 @@ async def demo(settings: Settings, notes: Console) -> None:
 async def simulate(playing: Playing, out: Console) -> None:
     """Play until stopped."""
     tapes = _tapes(playing)
-    ports = (0, 0, 0) if playing.port == 0 else tuple(range(playing.port, playing.port + 3))
-    start_after = None if playing.tapes else 0
-    async with Simulator(
-        tapes, speed=_speed(playing.speed), ports=ports, start_after=start_after
-    ) as simulator:
+    ports = {name: playing.port + place for place, name in enumerate(PORTS)} if playing.port else {}
+    everyone = len({name for tape in tapes for name in tape.instruments}) if playing.tapes else 0
+    speed = parse_speed(playing.speed)
+    async with Simulator(tapes, speed=speed, ports=ports, start_after=everyone) as simulator:
         for name, url in simulator.urls.items():
             out.print(f"export WADM_{name.upper()}={url}", highlight=False)
-        spot, bybit = simulator.urls["binance_spot_rest_url"], simulator.urls["bybit_rest_url"]
-        out.print(f"export WADM_BINANCE_ARCHIVE_URL={spot}", highlight=False)
-        out.print(f"export WADM_BYBIT_ARCHIVE_URL={bybit}", highlight=False)
         await until_signal()
 
 
 def _tapes(playing: Playing) -> list[Tape]:
     if not playing.tapes:
-        return synthetic_market(wall_ms(), playing.seed, playing.rate)
-    tapes = [load_tape(path) for path in playing.tapes]
-    if playing.as_bybit:
-        tapes += [as_bybit(tape, market) for tape in tapes[:] for market in ("spot", "perp")]
-    return tapes
-
-
-def _speed(text: str) -> float:
-    try:
-        return parse_speed(text)
-    except ValueError:
-        raise ConfigError("speed must be max or a positive number") from None
+        return [synthetic_tape(wall_ms(), seed=playing.seed, rate=playing.rate)]
+    tapes = open_tapes(playing.tapes)
+    if not playing.as_bybit:
+        return tapes
+    symbols = {track.instrument.symbol: track for tape in tapes for track in tape.tracks}
+    return tapes + [
+        as_instrument(Tape((track,)), f"bybit:{market}:{symbol}")
+        for symbol, track in symbols.items()
+        for market in ("spot", "perp")
+    ]

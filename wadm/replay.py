@@ -16,22 +16,22 @@ from orderflow.flow import then as then_flow
 from orderflow.footprint import FootprintBar
 from orderflow.indicators import order_flow, volume_profile
 from orderflow.indicators.volume_profile import Method
-from orderflow.instrument import Instrument, Market
 from orderflow.timeframe import MINUTE_MS, PERIODS, TIMEFRAMES, Window, aligned, floor_ms
 from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
 from processor import windows
 from processor.engine import Engine, Results
 from processor.minute import empty_flow
 from processor.stream import Stream
-from simulator.tape import Listing, Print, Tape
+from simulator.columns import BUYER, EVENT, FIRST, KEY, LAST, PRICE, QTY, SEQ, Ints
+from simulator.tape import Track
 from simulator.tapes import load_tape
 
-PRINTS_PER_BATCH = 500
+TRADES_PER_BATCH = 500
 CONNECTION = "replay"
 
 
 class Replay:
-    """One instrument's tape; `rows()` gives a window each."""
+    """One instrument's tape; `rows()` gives a window each. `trades` are the rows it counts."""
 
     def __init__(
         self,
@@ -44,24 +44,25 @@ class Replay:
         method: Method = "single",
     ) -> None:
         self.method = method
-        self.tape = self._load(path, instrument, tick_size, lot_size)
-        listing = self.tape.listing
-        self.name = listing.name
-        price = listing.tick_size * self.tape.prints[0].ticks
+        self.track = self._load(path, instrument, tick_size, lot_size)
+        item = self.track.instrument
+        self.name = item.name
+        self.trades = self.track.counted
+        price = Decimal(int(self.trades.column(PRICE)[0])).scaleb(-item.price_digits)
         self.hour_range = price * grid.RANGE_OF_PRICE
         self.row_size = row_size
-        fixed = {} if row_size is None else {listing.symbol: row_size}
+        fixed = {} if row_size is None else {item.symbol: row_size}
         self.engine = Engine(fixed)
-        numbered = not (listing.venue == "bybit" and listing.market == "perp")
+        numbered = not (item.venue == "bybit" and item.market == "perp")
         self.engine.handle(
             InstrumentChanged(
-                venue=listing.venue,
-                market=listing.market,
-                symbol=listing.symbol,
-                base=listing.base,
-                quote=listing.quote,
-                tick_size=listing.tick_size,
-                lot_size=listing.lot_size,
+                venue=item.venue,
+                market=item.market,
+                symbol=item.symbol,
+                base=item.base,
+                quote=item.quote,
+                tick_size=Decimal(item.tick_size),
+                lot_size=Decimal(item.lot_size),
                 sequence="consecutive" if numbered else "unordered",
                 last_price=price,
             )
@@ -73,30 +74,19 @@ class Replay:
     @staticmethod
     def _load(
         path: Path, instrument: str, tick_size: Decimal | None, lot_size: Decimal | None
-    ) -> Tape:
-        """The tape under the asked name; its steps are inferred unless given."""
-        parts = instrument.split(":")
-        if len(parts) != 3 or parts[1] not in {"spot", "perp"}:
-            raise ConfigError("--instrument must look like binance:spot:BTCUSDT")
-        tape = load_tape(path, None, parts[1])
-        found = tape.listing
-        if found.symbol != parts[2].upper():
-            raise ConfigError(f"the tape holds {found.symbol}, not {parts[2]}")
-        listing = Listing(
-            parts[0],
-            parts[1],
-            found.symbol,
-            found.base,
-            found.quote,
-            tick_size or found.tick_size,
-            lot_size or found.lot_size,
-        )
-        return tape if listing == found else load_with(tape, listing)
+    ) -> Track:
+        """The track under the asked name; its steps are inferred unless given."""
+        tick, lot = (None if step is None else f"{step:f}" for step in (tick_size, lot_size))
+        place, _, symbol = instrument.rpartition(":")
+        name = f"{place}:{symbol.upper()}"
+        (track,) = load_tape(path, name, tick_size=tick, lot_size=lot).tracks
+        if not len(track.counted):
+            raise ConfigError(f"{path.name} has no trade that counts")
+        return track
 
     def _batches(self) -> Iterator[TradeBatch]:
-        prints = self.tape.prints
-        for start in range(0, len(prints), PRINTS_PER_BATCH):
-            yield _batch(self.name, prints[start : start + PRINTS_PER_BATCH])
+        for start in range(0, len(self.trades), TRADES_PER_BATCH):
+            yield _batch(self.track, self.trades.matrix(start, start + TRADES_PER_BATCH))
 
     def windows(self, length_ms: int) -> Iterator[tuple[Window, FootprintBar]]:
         """Every window of the tape in time order, as it closes; the last one as it stands."""
@@ -105,7 +95,7 @@ class Replay:
 
     def pieces(self, length_ms: int) -> Iterator[tuple[Window, FootprintBar, Quality | None]]:
         """The same with the evidence of each; `on_results` sees what closed on the way."""
-        start = self.tape.start_ms
+        start = int(self.trades.column(EVENT)[0])
         self.engine.handle(Connected([self.name], CONNECTION, 0))
         self.engine.handle(Watermark([self.name], floor_ms(start, MINUTE_MS), CONNECTION))
         at = aligned(start, length_ms)
@@ -156,34 +146,18 @@ class Replay:
             yield {"period": period} | flow_object(total)
 
 
-def load_with(tape: Tape, listing: Listing) -> Tape:
-    """The same prints counted in other steps, or under another name."""
-    instrument = Instrument(
-        listing.venue,
-        Market(listing.market),
-        listing.symbol,
-        listing.base,
-        listing.quote,
-        listing.tick_size,
-        listing.lot_size,
-    )
-    for p in tape.prints:
-        p.ticks, p.lots = instrument.price_ticks(p.price), instrument.qty_lots(p.qty)
-    return Tape(listing, tape.prints)
-
-
-def _batch(name: str, prints: list[Print]) -> TradeBatch:
+def _batch(track: Track, rows: Ints) -> TradeBatch:
     return TradeBatch(
-        instrument=name,
-        key=[p.key for p in prints],
-        event_ms=[p.event_ms for p in prints],
-        price_ticks=[p.ticks for p in prints],
-        qty_lots=[p.lots for p in prints],
-        side=[int(p.buy) for p in prints],
-        seq=[p.seq for p in prints],
-        n_trades=[p.last_id - p.first_id + 1 for p in prints],
-        first_trade_id=[p.first_id for p in prints],
-        last_trade_id=[p.last_id for p in prints],
+        instrument=track.instrument.name,
+        key=rows[KEY].tolist(),
+        event_ms=rows[EVENT].tolist(),
+        price_ticks=(rows[PRICE] // track.tick_units).tolist(),
+        qty_lots=(rows[QTY] // track.lot_units).tolist(),
+        side=rows[BUYER].tolist(),
+        seq=rows[SEQ].tolist(),
+        n_trades=(rows[LAST] - rows[FIRST] + 1).tolist(),
+        first_trade_id=rows[FIRST].tolist(),
+        last_trade_id=rows[LAST].tolist(),
     )
 
 

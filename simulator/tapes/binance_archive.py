@@ -1,105 +1,114 @@
-"""Binance's daily archive: aggTrades or trades, CSV or zip, with or without header, ms or us."""
+"""Binance's public archive files: aggTrades and trades, zip or CSV, spot and USD-M."""
 
 from __future__ import annotations
 
-import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
-from simulator.tape import Listing, Print, Tape, aggregated, step_of, whole_steps
+from simulator.tape import Tape
+from simulator.tapes.build import Part, Steps, TrackBuilder
 
-MICROSECONDS = 10**14
-"""Timestamps beyond this count microseconds: milliseconds reach it in the year 5138."""
+CHUNK_LINES = 1 << 16
+MICROSECONDS_FROM = 10**14
+"""Timestamps above this are microseconds (spot files since 2025-01-01)."""
 
 
-def accepts(path: Path) -> bool:
-    """True for the archive's own file names."""
-    return path.suffix in {".zip", ".csv"} and ("aggTrades" in path.name or "-trades-" in path.name)
+def looks_like(path: Path, head: str) -> bool:
+    """Whether the first line is a row or header of an archive CSV."""
+    cells = head.strip().lower().split(",")
+    if cells[0] in ("agg_trade_id", "id") and "is_buyer_maker" in cells:
+        return True
+    return len(cells) in (6, 7, 8) and cells[0].isdigit() and any(c in _BOOLEANS for c in cells)
+
+
+_BOOLEANS = ("true", "false")
+_NAME = re.compile(r"([A-Za-z0-9]+)-")
 
 
 @contextmanager
 def _lines(path: Path) -> Iterator[Iterator[str]]:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            name = next(n for n in archive.namelist() if n.endswith(".csv"))
-            with archive.open(name) as raw:
-                yield io.TextIOWrapper(raw, "utf-8", newline="")
+            names = [name for name in archive.namelist() if name.endswith(".csv")]
+            if not names:
+                raise ValueError(f"{path.name}: no CSV in the zip file")
+            with archive.open(names[0]) as raw:
+                yield iter(io.TextIOWrapper(raw, "ascii"))
     else:
-        with path.open(newline="") as lines:
-            yield lines
+        with path.open(encoding="ascii") as text:
+            yield iter(text)
 
 
-def read(path: Path, listing: Listing | None, market: str = "spot") -> Tape:
-    """A tape of one file; steps are inferred from the numbers where no listing is given."""
+def read(path: Path, instrument: str | None, steps: Steps) -> Tape:
+    """The tape of one archive file.
+
+    The name says the symbol (`BTCUSDT-aggTrades-2024-01-01.zip`) and the columns say the market
+    (spot files have the best-match column); `instrument` overrides the market, and says the symbol
+    where the name does not.
+    """
+    builder: TrackBuilder | None = None
     with _lines(path) as lines:
-        rows = [row for row in csv.reader(lines) if row and row[0].isdigit()]
-    aggregates = "aggTrades" in path.name
-    if listing is None:
-        symbol = path.name.split("-")[0]
-        listing = guessed_listing("binance", market, symbol, rows)
-    tick, lot = listing.tick_size, listing.lot_size
-    if aggregates:
-        prints = [_aggregate(row, tick, lot) for row in rows]
-        return Tape(listing, prints)
-    raws = [_raw(row, tick, lot) for row in rows]
-    return Tape(listing, aggregated(raws, lot, first_key=raws[0].first_id), raws)
+        while chunk := list(islice(lines, CHUNK_LINES)):
+            rows = [line.rstrip("\r\n").split(",") for line in chunk]
+            if builder is None:
+                if not rows[0][0].isdigit():
+                    rows = rows[1:]
+                if not rows:
+                    continue
+                builder = _builder(path, rows[0], instrument, steps)
+            _add(builder, rows)
+    if builder is None:
+        raise ValueError(f"{path.name}: the file has no rows")
+    return Tape((builder.build(),), f"Binance archive {path.name}")
 
 
-def guessed_listing(venue: str, market: str, symbol: str, rows: list[list[str]]) -> Listing:
-    """Names and steps as far as the numbers show them."""
-    base, quote = split_symbol(symbol)
-    return Listing(
-        venue,
-        market,
-        symbol,
-        base,
-        quote,
-        step_of(row[1] for row in rows),
-        step_of(row[2] for row in rows),
+def _builder(path: Path, row: list[str], instrument: str | None, steps: Steps) -> TrackBuilder:
+    is_raw = row[5].lower() in _BOOLEANS
+    named = _NAME.match(path.name)
+    if instrument is not None:
+        symbol = instrument.rpartition(":")[2]
+        if named is not None and named[1].upper() != symbol:
+            raise ValueError(f"{path.name} holds {named[1]}, not {symbol}")
+    else:
+        if named is None:
+            raise ValueError(
+                f"{path.name}: the name does not say the symbol; give the instrument, "
+                "for example binance:spot:BTCUSDT"
+            )
+        is_spot = len(row) == (7 if is_raw else 8)
+        instrument = f"binance:{'spot' if is_spot else 'perp'}:{named[1].upper()}"
+    return TrackBuilder(instrument, steps, is_aggregated=not is_raw)
+
+
+def _add(builder: TrackBuilder, rows: list[list[str]]) -> None:
+    columns = list(zip(*rows, strict=False))
+    keys = list(map(int, columns[0]))
+    if builder.is_aggregated:
+        first, last = list(map(int, columns[3])), list(map(int, columns[4]))
+        times, makers = columns[5], columns[6]
+    else:
+        first = last = keys
+        times, makers = columns[4], columns[5]
+    builder.add(
+        Part(
+            event_ms=_milliseconds(times),
+            price=columns[1],
+            qty=columns[2],
+            buyer=[maker[0] in "fF" for maker in makers],
+            key=keys,
+            first_id=first,
+            last_id=last,
+        )
     )
 
 
-def split_symbol(symbol: str) -> tuple[str, str]:
-    """Base and quote of a joined symbol."""
-    for quote in ("USDT", "USDC", "FDUSD", "TUSD", "BTC", "ETH", "EUR", "USD"):
-        if symbol.endswith(quote) and len(symbol) > len(quote):
-            return symbol[: -len(quote)], quote
-    return symbol, ""
-
-
-def _ms(text: str) -> int:
-    value = int(text)
-    return value // 1_000 if value > MICROSECONDS else value
-
-
-def _aggregate(row: list[str], tick: Decimal, lot: Decimal) -> Print:
-    return Print(
-        event_ms=_ms(row[5]),
-        price=row[1],
-        qty=row[2],
-        ticks=whole_steps(row[1], tick),
-        lots=whole_steps(row[2], lot),
-        buy=row[6].lower() != "true",
-        key=int(row[0]),
-        first_id=int(row[3]),
-        last_id=int(row[4]),
-    )
-
-
-def _raw(row: list[str], tick: Decimal, lot: Decimal) -> Print:
-    """Columns: id, price, qty, quote qty, time, buyer is maker."""
-    return Print(
-        event_ms=_ms(row[4]),
-        price=row[1],
-        qty=row[2],
-        ticks=whole_steps(row[1], tick),
-        lots=whole_steps(row[2], lot),
-        buy=row[5].lower() != "true",
-        key=int(row[0]),
-        first_id=int(row[0]),
-        last_id=int(row[0]),
-    )
+def _milliseconds(texts: tuple[str, ...]) -> list[int]:
+    times = list(map(int, texts))
+    if times[0] >= MICROSECONDS_FROM:
+        return [value // 1000 for value in times]
+    return times

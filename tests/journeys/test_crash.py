@@ -112,7 +112,7 @@ async def test_killed_three_times(shared: Path, tmp_path: Path, unused_port: int
             calm += [(f"{market} {b['period_start']}", b["content_hash"]) for b in answer["bars"]]
     folder = tmp_path / "killed"
     async with (
-        Simulator(tapes(shared), speed=SPEED) as simulator,
+        Simulator(tapes(shared), speed=SPEED, start_after=2) as simulator,
         httpx2.AsyncClient(timeout=10) as client,
     ):
         for goal in (2_000, 6_000, 11_000):

@@ -9,13 +9,26 @@ from typing import Any
 import pytest
 from journeys_support import Journey, journey
 
-from simulator.clock import MAX_SPEED
-from simulator.faults import FaultPlan
+from simulator.clock import MAX
+from simulator.columns import KEY
+from simulator.faults import FaultPlan, RowAction
 from simulator.service import Simulator
-from simulator.tape import Tape, as_bybit
+from simulator.tape import Tape
 from simulator.tapes import load_tape
+from simulator.tapes.convert import as_instrument
 
 SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z"}
+FAULTS: tuple[tuple[RowAction, tuple[int, ...]], ...] = (
+    ("drop", (1, 2)),
+    ("duplicate", (10,)),
+    ("swap", (20,)),
+    ("malformed", (30,)),
+    ("ZERO", (40,)),
+    ("drift", (50,)),
+)
+"""What happens to which trades of a run of 97."""
+
+ODD: tuple[tuple[RowAction, int], ...] = (("BT", 0), ("ZERO", 7), ("duplicate", 13))
 INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT", "bybit:perp:BTCUSDT")
 
 
@@ -23,7 +36,7 @@ def tapes(shared: Path) -> list[Tape]:
     folder = shared / "data/hftbacktest"
     spot = load_tape(folder / "spot_btcusdt_20240808.gz")
     perp = load_tape(folder / "usdm_btcusdt_20240808.gz")
-    return [spot, perp, as_bybit(perp, "perp")]
+    return [spot, perp, as_instrument(perp, "bybit:perp:BTCUSDT")]
 
 
 async def hashes(trip: Journey, instruments: tuple[str, ...] = INSTRUMENTS) -> dict[str, Any]:
@@ -50,16 +63,14 @@ async def calm(shared: Path, tmp_path: Path) -> dict[str, Any]:
 async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
     """Lost, doubled, swapped and broken frames, empty trades and trades of other kinds change no
     number: what the ids show missing is fetched, what must not count never enters a bar."""
-    first = [tape.prints[0].key for tape in tapes(shared)[:2]]
-    keys = {at + offset for at in first for offset in range(500, 4_000, 97)}
-    faults = FaultPlan(
-        drop={key + 1 for key in keys} | {key + 2 for key in keys},
-        duplicate={key + 10 for key in keys},
-        swap={key + 20 for key in keys},
-        malformed={key + 30 for key in keys},
-        zero_qty={key + 40 for key in keys},
-    )
+    faults = FaultPlan()
     chosen = tapes(shared)[:2]
+    for tape in chosen:
+        track = tape.tracks[0]
+        first = int(track.aggregates.column(KEY)[0])
+        for action, offsets in FAULTS:
+            keys = {first + n + offset for n in range(500, 4_000, 97) for offset in offsets}
+            faults.on_trades(f"{track.instrument.host}/btcusdt@aggTrade", action, keys)
     async with journey(tmp_path / "faulty", chosen, speed=60.0, faults=faults) as trip:
         await trip.until_played()
         found = await hashes(trip, INSTRUMENTS[:2])
@@ -67,18 +78,18 @@ async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any])
     assert found == {name: bars for name, bars in calm.items() if name in found}
     assert all(stream.gaps_filled > 10 for stream in streams)
     assert all(stream.duplicates > 10 for stream in streams)
-    assert all(stream.quarantined > 10 for stream in streams)
+    assert all(feed.rejected["zero_qty"] > 10 for feed in trip.system.feeds())
     assert all(feed.malformed > 10 for feed in trip.system.feeds())
+    assert all(faults.fired[action] > 10 for action, _ in FAULTS)
 
 
 @pytest.mark.timeout(240)
 async def test_foreign_trades(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
     """Block trades, empty fills and fills sent twice on a stream without numbers change nothing."""
     tape = tapes(shared)[2]
-    keys = {tape.prints[0].key + offset for offset in range(100, 4_000, 97)}
-    faults = FaultPlan(
-        odd_kind=keys, zero_qty={key + 7 for key in keys}, duplicate={key + 13 for key in keys}
-    )
+    faults = FaultPlan()
+    for action, offset in ODD:
+        faults.on_trades("publicTrade.BTCUSDT", action, range(100 + offset, 4_000, 97))
     async with journey(tmp_path / "foreign", [tape], faults=faults) as trip:
         await trip.until_played()
         found = await hashes(trip, INSTRUMENTS[2:])
@@ -113,13 +124,13 @@ def _applied(trip: Journey) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("speed", [MAX_SPEED, 90.0])
+@pytest.mark.parametrize("speed", [MAX, 90.0])
 async def test_stop_and_start(
-    shared: Path, tmp_path: Path, calm: dict[str, Any], speed: float
+    shared: Path, tmp_path: Path, calm: dict[str, Any], speed: float | str
 ) -> None:
     """A clean stop in the middle and a later start, at any speed, end in the same content."""
     chosen = tapes(shared)[:2]
-    async with Simulator(chosen, speed=speed) as simulator:
+    async with Simulator(chosen, speed=speed, start_after=2, hold=True) as simulator:
         async with journey(tmp_path / "twice", chosen, simulator=simulator) as trip:
             await trip.until(lambda: _applied(trip) >= 3_000, "trades applied")
         await asyncio.sleep(0)

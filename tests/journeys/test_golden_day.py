@@ -60,7 +60,7 @@ async def test_whole_day(tmp_path: Path, tape: Tape, candles: list[dict[str, Any
     async with journey(tmp_path, [tape], row_sizes="BTCUSDT=1") as trip:
         await trip.until_played()
         stream = trip.system.processor.view.stream(NAME)
-        assert stream.applied == len(tape.prints) == 863_403
+        assert stream.applied == len(tape) == 863_403
         assert stream.minutes_verified + stream.minutes_unverified == 1_440
         assert stream.minutes_unverified == 0
         assert (stream.gaps_open, stream.gaps_lost, stream.quarantined) == (0, 0, 0)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from journeys_support import journey
 
-from simulator.tape import Tape, as_bybit
 from simulator.tapes import load_tape
+from simulator.tapes.convert import as_instrument
 from wadm.replay import Replay
 
 FACTS = {
@@ -44,22 +44,9 @@ def test_aggregates_equal_raw_trades(shared: Path) -> None:
     path = recording(shared, "spot_btcusdt_20240808")
     one = Replay(path, "binance:spot:BTCUSDT")
     other = Replay(path, "binance:spot:BTCUSDT")
-    assert other.tape.raws is not None
-    assert len(other.tape.prints) < len(other.tape.raws)
-    other.tape = Tape(other.tape.listing, other.tape.raws)
+    assert len(other.trades) < len(other.track.trades)
+    other.trades = other.track.trades
     assert list(one.rows("1m", "15s")) == list(other.rows("1m", "15s"))
-
-
-def joined(shared: Path, names: list[str]) -> Tape:
-    """Consecutive recordings of one market as one tape."""
-    tapes = [load_tape(recording(shared, name)) for name in names]
-    first = tapes[0]
-    prints = list(first.prints)
-    for tape in tapes[1:]:
-        for p in tape.prints:
-            p.key = prints[-1].key + 1
-            prints.append(p)
-    return Tape(first.listing, prints)
 
 
 @pytest.mark.slow
@@ -67,17 +54,12 @@ def joined(shared: Path, names: list[str]) -> Tape:
 async def test_two_markets_over_midnight(shared: Path, tmp_path: Path) -> None:
     """Spot and perp of two symbols together, over 00:00 UTC: every trade counted per market, and
     both markets summed on request."""
-    tapes = [
-        joined(shared, ["spot_btcusdt_20240808", "spot_btcusdt_20240809"]),
-        joined(shared, ["spot_ethusdt_20240808", "spot_ethusdt_20240809"]),
-        load_tape(recording(shared, "usdm_btcusdt_20240808")),
-        load_tape(recording(shared, "usdm_ethusdt_20240808")),
-    ]
+    tapes = [load_tape(recording(shared, name)) for name in FACTS]
     async with journey(tmp_path, tapes) as trip:
         await trip.until_played()
-        for tape in tapes:
-            stream = trip.system.processor.view.stream(tape.listing.name)
-            assert stream.applied == len(tape.prints)
+        for track in trip.simulator.tracks:
+            stream = trip.system.processor.view.stream(track.instrument.name)
+            assert stream.applied == len(track.aggregates)
             assert (stream.gaps_lost, stream.quarantined) == (0, 0)
         expected = {
             "spot": Decimal("212.03315") + Decimal("225.88237"),
@@ -123,7 +105,8 @@ async def test_bybit_archive_rows(shared: Path, tmp_path: Path) -> None:
 async def test_three_venue_markets(shared: Path, tmp_path: Path) -> None:
     """The same trades played as Binance spot, Bybit spot and Bybit linear agree in every number."""
     tape = load_tape(recording(shared, "spot_btcusdt_20240808"))
-    tapes = [tape, as_bybit(tape, "spot"), as_bybit(tape, "perp")]
+    bybit = [as_instrument(tape, f"bybit:{market}:BTCUSDT") for market in ("spot", "perp")]
+    tapes = [tape, *bybit]
     async with journey(tmp_path, tapes) as trip:
         await trip.until_played()
         span = {"start": "2024-08-08T23:50:00Z", "end": "2024-08-09T00:05:00Z"}

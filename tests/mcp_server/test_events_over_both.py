@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from journeys_support import Journey, journey
-from market_support import MINUTE, ROWS, START_MS, market_prints, market_tape
+from market_support import MINUTE, ROWS, START_MS, market_rows, market_tape
 from mcp import Client
 
 pytestmark = pytest.mark.timeout(110)
@@ -113,7 +113,7 @@ async def check_sources(trip: Journey) -> None:
 
 async def check_outcomes(trip: Journey) -> None:
     """Every outcome is the exact return to the last price of its minute; none comes early."""
-    closes = {print_.event_ms // MINUTE: print_.price for print_ in market_prints(MINUTES)}
+    closes = {at // MINUTE: ticks * Decimal("0.01") for at, ticks, _, _ in market_rows(MINUTES)}
     asked = {"symbol": "BTCUSDT", "timeframe": "1m", "limit": 200, "numbers": "string"}
     counts = dict.fromkeys((5, 15, 60, 240), 0)
     for event in (await trip.get("/events", kinds="stacked_imbalance", **asked))["events"]:
@@ -123,7 +123,7 @@ async def check_outcomes(trip: Journey) -> None:
                 assert minute >= START_MS // MINUTE + MINUTES - 1
                 continue
             counts[outcome["minutes"]] += 1
-            assert Decimal(outcome["close"]) == Decimal(closes[minute])
+            assert Decimal(outcome["close"]) == closes[minute]
             ratio = Decimal(outcome["close"]) / Decimal(event["close"]) - 1
             assert abs(Decimal(outcome["change_pct"]) - ratio * 100) <= Decimal("0.0000005")
     assert min(counts.values()) >= 18

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from backbone.settings import read_settings
-from simulator.clock import MAX_SPEED
+from simulator.clock import MAX
 from simulator.faults import FaultPlan
 from simulator.service import Simulator
 from simulator.tape import Tape
@@ -80,19 +80,21 @@ async def journey(
     folder: Path,
     tapes: Sequence[Tape],
     *,
-    speed: float = MAX_SPEED,
+    speed: float | str = MAX,
     faults: FaultPlan | None = None,
     simulator: Simulator | None = None,
     **settings: Any,
 ) -> AsyncIterator[Journey]:
     """The system on a store in `folder`; every venue and market that a tape is for."""
-    venues = sorted({tape.listing.venue for tape in tapes})
-    markets = sorted({tape.listing.market for tape in tapes})
-    symbols = sorted({tape.listing.symbol for tape in tapes})
+    listed = [track.instrument for tape in tapes for track in tape.tracks]
+    names = {item.name for item in listed}
+    venues = sorted({item.venue for item in listed})
+    markets = sorted({item.market for item in listed})
+    symbols = sorted({item.symbol for item in listed})
     async with contextlib.AsyncExitStack() as stack:
         if simulator is None:
             simulator = await stack.enter_async_context(
-                Simulator(tapes, speed=speed, faults=faults)
+                Simulator(tapes, speed=speed, faults=faults, start_after=len(names), hold=True)
             )
         chosen = read_settings(
             {},

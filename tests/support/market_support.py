@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from decimal import Decimal
 
-from sim_support import START_MS
+from sim_support import START_MS, Row, tape_of
 
-from simulator.tape import Listing, Print, Tape, aggregated
+from simulator.tape import Tape
 
 MINUTE = 60_000
 ROW_TICKS = 5
@@ -16,27 +15,14 @@ STACK_EVERY = 7
 """Every seventh minute buys its way up through rows, three minutes later one sells down."""
 
 
-def market_prints(minutes: int, seed: int = 5, first_id: int = 5_000) -> list[Print]:
+def market_rows(minutes: int, seed: int = 5) -> list[Row]:
     """Raw trades, at least six a minute, none at a minute's edge."""
     draw = random.Random(seed)
     ticks = 4_228_360
-    prints: list[Print] = []
+    rows: list[Row] = []
 
     def put(at: int, price: int, lots: int, *, buy: bool) -> None:
-        key = first_id + len(prints)
-        prints.append(
-            Print(
-                event_ms=at,
-                price=f"{price * Decimal('0.01'):f}",
-                qty=f"{lots * Decimal('0.00001'):f}",
-                ticks=price,
-                lots=lots,
-                buy=buy,
-                key=key,
-                first_id=key,
-                last_id=key,
-            )
-        )
+        rows.append((at, price, lots, buy))
 
     for minute in range(minutes):
         start = START_MS + minute * MINUTE
@@ -49,14 +35,10 @@ def market_prints(minutes: int, seed: int = 5, first_id: int = 5_000) -> list[Pr
                 put(at, ticks - k * ROW_TICKS, 5_000 + k, buy=False)
             else:
                 put(at, ticks + draw.randrange(-2, 3), draw.randrange(1, 900), buy=k % 2 == 0)
-        ticks = prints[-1].ticks
-    return prints
+        ticks = rows[-1][1]
+    return rows
 
 
 def market_tape(minutes: int, market: str = "spot") -> Tape:
     """The same as a tape of Binance."""
-    listing = Listing(
-        "binance", market, "BTCUSDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.00001")
-    )
-    raws = market_prints(minutes)
-    return Tape(listing, aggregated(raws, listing.lot_size, first_key=900), raws)
+    return tape_of(market_rows(minutes), market)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from backbone.settings import read_settings
 from orderflow.errors import ConfigError
 from orderflow.indicators import INDICATORS
-from simulator.archive import archive_path, fetch_day
+from simulator.columns import BUYER, KEY, PRICE, QTY
 from simulator.service import Simulator
 from simulator.tapes import load_tape
 from wadm import __main__ as command
@@ -83,7 +83,7 @@ def test_replay_table(day: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--instrument", "BTCUSDT"], "must look like"),
+        (["--instrument", "BTCUSDT"], "use venue:market:SYMBOL"),
         (["--instrument", "binance:spot:ETHUSDT"], "holds BTCUSDT"),
         (["--instrument", "binance:spot:BTCUSDT", "--timeframe", "7h"], "allowed"),
         (["--instrument", "binance:spot:BTCUSDT", "--va-method", "x"], "single, pair"),
@@ -100,7 +100,9 @@ def test_replay_misuse(day: Path, words: list[str], message: str) -> None:
 
 def test_exit_codes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Misuse ends with 2 and one sentence, not with a trace."""
-    monkeypatch.setattr(sys, "argv", ["wadm", "replay", "nowhere.zip", "--instrument", "a:spot:B"])
+    monkeypatch.setattr(
+        sys, "argv", ["wadm", "replay", "nowhere.zip", "--instrument", "binance:spot:B"]
+    )
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 2
@@ -155,36 +157,33 @@ async def test_doctor(tmp_path: Path, unused_port: int) -> None:
     assert not [c for c in checks if c.level == "problem"]
 
 
-async def test_tape_fetch(tmp_path: Path) -> None:
+async def test_tape_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day comes from the venue's archive paths, its checksum verified, and replays the same."""
     tape = short_tape()
-    seen: list[int] = []
-    async with Simulator([tape], start_after=0) as simulator:
-        urls = {"binance": simulator.urls["binance_spot_rest_url"]}
-        path = await fetch_day(
-            "binance:spot:BTCUSDT",
-            "2025-01-01",
-            tmp_path,
-            urls,
-            lambda done, total: seen.append(done),
-        )
-    again = load_tape(path)
-    assert [(p.key, p.price, p.lots, p.buy) for p in again.prints] == [
-        (p.key, p.price, p.lots, p.buy) for p in tape.prints
-    ]
-    assert seen
-    assert not list(tmp_path.glob(".*.part"))
+    words = ("tape", "fetch", "binance:spot:BTCUSDT", "2025-01-01", "--folder", str(tmp_path))
+    async with Simulator([tape], start_after=9) as simulator:
+        monkeypatch.setenv("WADM_BINANCE_ARCHIVE_URL", simulator.urls["binance_archive_url"])
+        result = await asyncio.to_thread(run, *words)
+        assert result.exit_code == 0, result.output
+        absent = await asyncio.to_thread(run, *words[:3], "2020-01-01")
+        assert (absent.exit_code, "no archive for that day" in absent.output) == (1, True)
+    (path,) = tmp_path.iterdir()
+    assert path.name in result.output.replace("\n", "")
+    (again,) = load_tape(path).tracks
+    columns = [KEY, PRICE, QTY, BUYER]
+    ours = tape.tracks[0].aggregates.matrix()
+    assert again.aggregates.matrix()[columns].tolist() == ours[columns].tolist()
 
 
-async def test_tape_fetch_refusals(tmp_path: Path) -> None:
-    """A missing day and malformed names are told apart."""
-    async with Simulator([short_tape()], start_after=0) as simulator:
-        urls = {"binance": simulator.urls["binance_spot_rest_url"]}
-        with pytest.raises(Exception, match="no archive of"):
-            await fetch_day("binance:spot:BTCUSDT", "2020-01-01", tmp_path, urls, print)
+def test_tape_fetch_misuse(unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Malformed names and days are told apart from an archive nobody answers at."""
+    monkeypatch.setenv("WADM_BINANCE_ARCHIVE_URL", f"http://127.0.0.1:{unused_port}")
     for name, day in (("BTCUSDT", "2025-01-01"), ("binance:spot:BTCUSDT", "today")):
-        with pytest.raises(Exception, match="must look like"):
-            archive_path(name, day)
+        with pytest.raises(ConfigError, match=r"look like|use venue"):
+            runner.invoke(command.app, ["tape", "fetch", name, day], catch_exceptions=False)
+    result = run("tape", "fetch", "binance:spot:BTCUSDT", "2025-01-01")
+    assert result.exit_code == 3
+    assert "did not answer" in result.output
 
 
 @pytest.mark.timeout(90)
