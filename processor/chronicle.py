@@ -23,7 +23,7 @@ from orderflow.timeframe import MINUTE_MS, TIMEFRAMES
 from processor.engine import Results
 from processor.eventmaker import KEPT_MS, DueEvents, EventMaker, Minutes, Seen
 from processor.hours import DuePage, HourPages
-from processor.recent import SLACK, RecentBars
+from processor.recent import SLACK, RecentBars, RowsOf
 
 OVERDUE_MS = 24 * 60 * MINUTE_MS
 """After a start, outcomes of events this old are still looked for."""
@@ -136,7 +136,7 @@ class Chapter:
         self.recent_loaded.add(need.timeframe)
         for bar in loaded[-SLACK:]:
             if not self.maker.missing(bar.flow.end_ms):
-                self._look(bar, wall_ms, None)
+                self._look(bar, minutes, wall_ms, None)
                 self.maker.fill_page(bar.flow.end_ms, minutes, wall_ms)
 
     # What happened
@@ -151,7 +151,7 @@ class Chapter:
             if bar.timeframe not in TRACKED:
                 continue
             self.recent.put(bar.timeframe, bar.bar, bar.quality, bar.content_hash)
-            ids = self._look(bar, wall_ms, correction)
+            ids = self._look(bar, minutes, wall_ms, correction)
             if correction is not None:
                 start = bar.flow.start_ms
                 ids += self.maker.question(bar.timeframe, start, wall_ms, correction)
@@ -171,12 +171,14 @@ class Chapter:
         for minute in pages:
             self.maker.fill_page(minute, minutes, wall_ms)
 
-    def _look(self, bar: Closed, wall_ms: int, correction: str | None) -> list[str]:
+    def _look(
+        self, bar: Closed, minutes: Minutes, wall_ms: int, correction: str | None
+    ) -> list[str]:
         """Run the rules of this timeframe on a bar."""
         rules = [rule for rule in RULES if bar.timeframe in rule.timeframes]
         depth = DEPTHS.get(bar.timeframe, 0)
         before = self.recent.before(bar.timeframe, bar.flow.start_ms, depth)
-        look = Look(bar.timeframe, bar.bar, before)
+        look = Look(bar.timeframe, bar.bar, before, RowsOf(minutes))
         found = [(rule, claim) for rule in rules for claim in rule.find(look)]
         claims = [(rule, claim, self._sources(bar, claim)) for rule, claim in found]
         seen = Seen(bar.timeframe, bar.flow, str(bar.quality.state), is_complete(bar.quality))

@@ -1,7 +1,7 @@
 """The chronicler: runs the chronicle of every stream and brings it what the store knows already.
 
-Bars are taken at once where everything needed is in memory; else they wait, in order, while it is
-loaded in the background.
+Closed bars wait in order and are taken one stream at a time with the event loop turning in between,
+so that nothing here delays a bar; what a chapter must know from the store is loaded first.
 """
 
 from __future__ import annotations
@@ -53,15 +53,28 @@ class Chronicler:
         """Nothing waits for the store."""
         return not self.waiting
 
-    def take(self, instrument: str, results: Results) -> list[Record]:
-        """What follows from these results; empty when they have to wait."""
-        closed = closed_bars(results)
-        chapter = self.chapters.setdefault(instrument, Chapter(instrument))
-        if instrument in self.waiting or chapter.missing(closed):
-            self.waiting.setdefault(instrument, deque()).append(closed)
-            self._work.set()
-            return []
-        return self._taken(chapter, closed)
+    @property
+    def backlog(self) -> int:
+        """Bars that wait."""
+        return sum(len(closed) for queue in self.waiting.values() for closed in queue)
+
+    def take(self, instrument: str, results: Results) -> None:
+        """Queue what closed: bars go first, what follows from them comes in the next turns."""
+        self.chapters.setdefault(instrument, Chapter(instrument))
+        self.waiting.setdefault(instrument, deque()).append(closed_bars(results))
+        self._work.set()
+
+    def drain(self) -> list[Record]:
+        """At the end: what follows from the queue as far as nothing must be loaded for it.
+
+        The rest is made up for after the next start.
+        """
+        records: list[Record] = []
+        for instrument, queue in self.waiting.items():
+            chapter = self.chapters[instrument]
+            while queue and not chapter.missing(queue[0]):
+                records += self._taken(chapter, queue.popleft())
+        return records
 
     def _taken(self, chapter: Chapter, closed: list[Closed]) -> list[Record]:
         """Records of one step; bars no rule can read cost their events, never the bars."""

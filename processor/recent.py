@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from operator import attrgetter
 
@@ -9,12 +10,15 @@ import msgspec
 
 from orderflow.completeness import Quality
 from orderflow.detectors import DEPTHS
+from orderflow.detectors.rule import RangeRows
 from orderflow.distribution import is_complete
 from orderflow.event import Source
 from orderflow.flow import FlowBar
-from orderflow.footprint import FootprintBar
+from orderflow.footprint import FootprintBar, sum_rows
+from orderflow.instrument import common_step
 from orderflow.prints import Print
-from orderflow.timeframe import TIMEFRAMES
+from orderflow.timeframe import MINUTE_MS, TIMEFRAMES
+from processor.history import ClosedMinute
 
 SLACK = 20
 """Bars kept beyond what rules look at: a bar revised within the horizon finds what was before."""
@@ -54,6 +58,35 @@ def _unpacked(kept: Kept) -> FootprintBar:
         {number: (b, s, n, m) for number, b, s, n, m in sizes},
         tuple(Print(*item) for item in largest),
     )
+
+
+class RowsOf:
+    """The rows of a time span from closed minutes; the newest answer is kept for the next rule."""
+
+    def __init__(self, minutes: Mapping[int, ClosedMinute]) -> None:
+        self.minutes = minutes
+        self.known: tuple[int, int, RangeRows | None] | None = None
+
+    def __call__(self, start_ms: int, end_ms: int) -> RangeRows | None:
+        """All minutes of [start_ms, end_ms) together; None when one is missing or incomplete."""
+        if self.known is None or self.known[:2] != (start_ms, end_ms):
+            self.known = (start_ms, end_ms, self._merged(start_ms, end_ms))
+        return self.known[2]
+
+    def _merged(self, start_ms: int, end_ms: int) -> RangeRows | None:
+        found = []
+        for at in range(start_ms, end_ms, MINUTE_MS):
+            minute = self.minutes.get(at)
+            if minute is None or not is_complete(minute.quality):
+                return None
+            if not minute.flow.empty:
+                found.append(minute)
+        if not found:
+            return None
+        size = max(minute.row_size for minute in found)
+        lot = common_step([minute.flow.lot_size for minute in found])
+        bars = [minute.bar.rescaled(minute.flow.tick_size, lot) for minute in found]
+        return RangeRows(size, lot, sum_rows(bar.coarsened(size).rows for bar in bars))
 
 
 class RecentBars:

@@ -72,6 +72,7 @@ class ProcessorService:
         )
         self.derivatives = DerivativeKeeper(self._later)
         self._history_loaded = asyncio.Event()
+        self._broken: BaseException | None = None
         self.saved_ms: dict[str, int] = {}
         self.store_errors = 0
         self._refreshed: dict[str, int] = {}
@@ -93,6 +94,7 @@ class ProcessorService:
         await self.restore()
         loading = asyncio.create_task(self._load_history())
         chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
+        chronicling.add_done_callback(self._chronicle_ended)
         keeping = asyncio.create_task(self.derivatives.run(self.bus))
         try:
             await self._consume(self._subscription)
@@ -132,6 +134,11 @@ class ProcessorService:
                 await asyncio.sleep(0)
         self._history_loaded.set()
         log.info("processor.history_loaded")
+
+    def _chronicle_ended(self, task: asyncio.Task[None]) -> None:
+        """A chronicle that breaks stops the processor, instead of falling behind unseen."""
+        if not task.cancelled():
+            self._broken = task.exception()
 
     def _later(self, records: list[Record]) -> None:
         """Records that are not made from the results of a tick."""
@@ -199,6 +206,8 @@ class ProcessorService:
         if mono - self._ticked_ms < TICK_MS:
             return
         self._ticked_ms = mono
+        if self._broken is not None:
+            raise self._broken
         began = perf_counter()
         for name in list(self.engine.streams):
             self.settle(name)
@@ -213,7 +222,7 @@ class ProcessorService:
                 await asyncio.sleep(0)
                 began = perf_counter()
         self._persist(mono)
-        while len(self.pending) > PENDING_RECORDS:
+        while len(self.pending) + self.chronicler.backlog > PENDING_RECORDS:
             await asyncio.sleep(TICK_MS / 1_000)
             self._persist(self.mono_ms())
 
@@ -225,7 +234,7 @@ class ProcessorService:
             self.pending += window_records(window, wall)
         for minute in results.minutes:
             self._refresh(minute.instrument, minute.bar.flow.end_ms, wall)
-        self.pending += self.chronicler.take(name, results)
+        self.chronicler.take(name, results)
 
     def _refresh(self, name: str, minute_ms: int, wall: int) -> None:
         """The rolling profile of every timeframe, once a minute and stream."""
@@ -310,6 +319,6 @@ class ProcessorService:
         mono = self.mono_ms()
         names = [name for name, stream in self.engine.streams.items() if stream.changed]
         blobs = {name: self._blob(name, mono) for name in names}
-        records, self.pending = self.pending, []
+        records, self.pending = [*self.pending, *self.chronicler.drain()], []
         await self._write(records, blobs, self._position, sweep=False)
         log.info("processor.stopped", checkpoints=len(blobs))

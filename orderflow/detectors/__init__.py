@@ -13,6 +13,7 @@ from orderflow.detectors import (
     sweep,
     trapped_traders,
     unfinished_auction,
+    value,
 )
 from orderflow.detectors.rule import Rule
 
@@ -30,6 +31,10 @@ RULES: tuple[Rule, ...] = (
     climax.BUYING,
     effort.WITHOUT_RESULT,
     effort.WITHOUT_EFFORT,
+    value.SPRING,
+    value.UPTHRUST,
+    value.STRENGTH,
+    value.WEAKNESS,
 )
 """Every detector; adding one is one file and one line here."""
 

@@ -4,27 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from orderflow.event import Direction, Evidence
-from orderflow.footprint import FootprintBar
+from orderflow.flow import whole_ratio
+from orderflow.footprint import FootprintBar, Row, sum_rows
 from orderflow.grid import plain
 
 DEPTH = 60
 """So many earlier bars of its timeframe a detector may look at."""
 
 
+class RangeRows(NamedTuple):
+    """Volume at price of a time span."""
+
+    row_size: Decimal
+    lot_size: Decimal
+    rows: dict[int, Row]
+
+
+def _no_rows(start_ms: int, end_ms: int) -> RangeRows | None:
+    """Where nothing keeps rows."""
+    return None
+
+
 class Look(msgspec.Struct, gc=False, frozen=True):
     """A closed bar, and the bars right before it: at most DEPTH, oldest first, complete, without
     a hole in between. Nothing later exists, so no rule can look ahead.
 
-    The earlier bars come without rows, and with the single largest print of each.
+    The earlier bars come without rows, and with the single largest print of each. `rows_of` gives
+    the rows of the time span of such bars, None where they are not all known.
     """
 
     timeframe: str
     bar: FootprintBar
     before: Sequence[FootprintBar]
+    rows_of: Callable[[int, int], RangeRows | None] = _no_rows
+
+    def range_before(self, window: int) -> list[FootprintBar] | None:
+        """The newest `window` earlier bars, the rows of all of them in the first that traded.
+
+        Their sum is exact, single bars have no rows of their own. None where rows are missing.
+        """
+        bars = list(self.before[-window:])
+        traded = [place for place, bar in enumerate(bars) if not bar.flow.empty]
+        if not traded:
+            return None
+        whole = self.rows_of(bars[0].flow.start_ms, bars[-1].flow.end_ms)
+        if whole is None:
+            return None
+        size = max(whole.row_size, *(bar.row_size for bar in bars))
+        bars = [bar.coarsened(size) for bar in bars]
+        first = bars[traded[0]]
+        first = first.rescaled(first.flow.tick_size, whole.lot_size)
+        rows = sum_rows([whole.rows], whole_ratio(size, whole.row_size))
+        bars[traded[0]] = FootprintBar(first.flow, size, rows, first.sizes, first.largest)
+        return bars
 
     def row_price(self, row: int) -> Decimal:
         """Low price of a row."""

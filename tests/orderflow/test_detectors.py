@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from closed_minutes import market
+from closed_minutes import market, quality
 
 from orderflow.detectors import DEPTHS, DETECTORS, RULES
 from orderflow.detectors.rule import DEPTH, Look, Rule
 from orderflow.event import CORRECTION
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar, Row
+from orderflow.indicators.wyckoff_spring import spring
+from orderflow.indicators.wyckoff_strength import strength
 from orderflow.prints import Print
 from orderflow.timeframe import MINUTE_MS, TIMEFRAMES
+from processor.history import MinuteHistory
+from processor.recent import RowsOf
 
 BEFORE = 30
 
@@ -106,6 +110,24 @@ def test_one_claim_a_side(rule: Rule) -> None:
             msgspec.msgpack.encode(msgspec.to_builtins(claim.evidence))
             assert claim.compared <= DEPTH
             assert all(start <= current.flow.start_ms for start in claim.pivots)
+
+
+@pytest.mark.parametrize("kind", ["spring", "upthrust", "sign_of_strength", "sign_of_weakness"])
+def test_rows_of_the_range(kind: str) -> None:
+    """Judged with the rows of the range as one, evidence is that of the single bars with rows."""
+    judge = spring if kind in {"spring", "upthrust"} else strength
+    bars = market(110, 12)
+    minutes = MinuteHistory()
+    for old in bars:
+        minutes.put(old, quality(old))
+    for place in range(60, 110):
+        before = bars[place - 60 : place]
+        slim = [msgspec.structs.replace(old, rows={}) for old in before]
+        seen = Look("1m", bars[place], slim, RowsOf(minutes.minutes)).range_before(50)
+        assert seen is not None
+        assert judge(bars[place], seen, kind) == judge(bars[place], before[-50:], kind)
+    assert Look("1m", bars[70], slim).range_before(50) is None
+    assert RowsOf({})(0, MINUTE_MS) is None
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
