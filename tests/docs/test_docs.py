@@ -9,6 +9,8 @@ import pytest
 
 from backbone import telemetry
 from orderflow.errors import ConfigError
+from orderflow.detectors import RULES
+from orderflow.detectors.rule import Rule
 from orderflow.indicators import INDICATORS
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 from wadm.indicators_page import page_with_cards
@@ -52,6 +54,13 @@ def test_indicator_sections_are_the_cards(root: Path) -> None:
     assert page_with_cards(text) == text
     with pytest.raises(ConfigError):
         page_with_cards("no marks")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+def test_every_kind_of_event_is_documented(root: Path, rule: Rule) -> None:
+    """docs/api.md has a line per kind of event, with its own words."""
+    line = f"| `{rule.kind}` | {', '.join(rule.timeframes)} | {rule.meaning} |"
+    assert line in page(root, "api.md")
 
 
 def test_links_resolve(root: Path) -> None:
