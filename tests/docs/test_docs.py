@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from backbone import telemetry
-from orderflow.errors import ConfigError
 from orderflow.detectors import RULES
 from orderflow.detectors.rule import Rule
+from orderflow.errors import ConfigError
 from orderflow.indicators import INDICATORS
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 from wadm.indicators_page import page_with_cards
