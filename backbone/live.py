@@ -42,7 +42,10 @@ class StreamStatus(msgspec.Struct, gc=False, frozen=True):
 
 
 class FeedStatus(msgspec.Struct, gc=False, frozen=True):
-    """State of one socket of a collector; `error` is our own word for the last failure."""
+    """State of one socket of a collector; `error` is our own word for the last failure.
+
+    `causes`: how often it ended, by reason. `quiet`: streams the venue itself had nothing newer of.
+    """
 
     connection: str
     venue: str
@@ -57,6 +60,8 @@ class FeedStatus(msgspec.Struct, gc=False, frozen=True):
     rejected: dict[str, int]
     last_frame_age_ms: int | None
     error: str | None = None
+    causes: dict[str, int] = {}
+    quiet: list[str] = []
 
 
 class LiveView(Protocol):

@@ -15,11 +15,13 @@ import structlog
 from backbone.live import FeedStatus
 from collectors.buffer import Buffer
 from collectors.pacing import Backoff, Chance, ConnectLimiter
+from collectors.pulse import Pulse
 from collectors.session import Link, Session
 from collectors.venue import CodecCounts
 from orderflow.instrument import Instrument
 
 log = structlog.get_logger()
+ROUTE_SUSPECT_AFTER = 2
 
 
 class Feed:
@@ -50,12 +52,40 @@ class Feed:
         self._past_dropped = 0
         self._connects = 0
         self._error: str | None = None
+        self._mute = 0
+        self.pulses: dict[str, Pulse] = {}
+        self.causes: dict[str, int] = {}
         self.reached = asyncio.Event()
 
     @property
     def names(self) -> list[str]:
         """Canonical names of what it delivers."""
         return [item.name for item in self.instruments.values()]
+
+    def delivered(self) -> set[str]:
+        """Canonical names of what a live session delivers now."""
+        return {name for s in self._sessions if s.delivering.is_set() for name in s.names}
+
+    @property
+    def newest(self) -> dict[str, int]:
+        """The newest id delivered, by canonical name."""
+        found = {name: pulse.newest_key for name, pulse in self.pulses.items()}
+        return {name: key for name, key in found.items() if key is not None}
+
+    @property
+    def route_suspect(self) -> bool:
+        """Connected twice in a row without any data: the address may be the wrong one."""
+        return self._mute >= ROUTE_SUSPECT_AFTER
+
+    def replace(self, reason: str) -> None:
+        """End the live sessions; the next one is opened as after any loss."""
+        for session in self._sessions:
+            session.stop(reason)
+
+    def note_quiet(self) -> None:
+        """The venue has nothing to deliver: silence is no reason to reconnect."""
+        for session in self._sessions:
+            session.note_quiet()
 
     async def run(self) -> None:
         """Keep one session delivering."""
@@ -88,7 +118,8 @@ class Feed:
         codec = self.link.market.codec(instruments)
         for item in instruments:
             codec.redefine(item, self._scales.get(item.name, 0))
-        session = Session(self.link, name, instruments, codec, self._open_buffer(name))
+        buffer = self._open_buffer(name)
+        session = Session(self.link, name, instruments, codec, buffer, self.pulses)
         self._connects += 1
         self._sessions[session] = asyncio.create_task(session.run(), name=name)
         return session
@@ -156,6 +187,13 @@ class Feed:
             past.rejected[reason] = past.rejected.get(reason, 0) + number
         self._past_dropped += session.buffer.dropped
         self._error = task.result()
+        self.causes[self._error] = self.causes.get(self._error, 0) + 1
+        if session.delivering.is_set():
+            self._mute = 0
+        elif self._error == "no_first_data":
+            self._mute += 1
+            if self.route_suspect:
+                log.error("feed.route_suspect", connection=self.name, url=self.link.url)
         log.info("feed.disconnected", connection=session.name, reason=self._error)
 
     async def _pause(self, session: Session) -> None:
@@ -176,6 +214,11 @@ class Feed:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _state(self, newest: Session | None) -> str:
+        if self.route_suspect and not self.delivered():
+            return "route_suspect"
+        return "waiting" if newest is None else newest.state
+
     def status(self) -> FeedStatus:
         """State and counts, over all sessions so far."""
         sessions = list(self._sessions)
@@ -192,7 +235,7 @@ class Feed:
             connection=self.name,
             venue=self.link.market.venue,
             market=self.link.market.market,
-            state="waiting" if newest is None else newest.state,
+            state=self._state(newest),
             instruments=self.names,
             connects=self._connects,
             frames=sum(part.frames for part in counts),
@@ -202,4 +245,6 @@ class Feed:
             rejected=rejected,
             last_frame_age_ms=age_ms,
             error=self._error,
+            causes=dict(self.causes),
+            quiet=sorted(name for name, pulse in self.pulses.items() if pulse.quiet),
         )

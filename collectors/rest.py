@@ -1,8 +1,9 @@
-"""The only code that speaks HTTP to a venue: budget, pauses, retries, one question at a time."""
+"""The only code that speaks HTTP to a venue: budget, breaker, retries, one question at a time."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import httpx2
 import structlog
 
+from backbone.breaker import Breaker
 from collectors.budget import Budget
 from collectors.venue import RestCall
 from orderflow.errors import ExchangeError, MalformedFrameError, VenueRefusedError
@@ -20,6 +22,7 @@ RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 MOST_AT_ONCE = 4
 BANNED = 418
 PAUSES_S = {HTTPStatus.TOO_MANY_REQUESTS: 10.0, BANNED: 120.0, HTTPStatus.FORBIDDEN: 600.0}
+WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 LONGEST_PAUSE_S = 259_200.0
 
 
@@ -33,6 +36,7 @@ class RestClient:
         budget: Budget,
         monotonic: Callable[[], float],
         retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._http = http
@@ -40,11 +44,12 @@ class RestClient:
         self._monotonic = monotonic
         self._retry_delays_s = retry_delays_s
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
-        self._paused_until_s = 0.0
+        self.breaker = Breaker(f"rest {base_url.partition('://')[2].rstrip('/')}", chance)
         self._running: dict[RestCall, asyncio.Task[Any]] = {}
         self.answered = asyncio.Event()
         self.requests = 0
         self.failures = 0
+        self.stated_weight: int | None = None
 
     async def ask(
         self, call: RestCall, parse: Callable[[bytes], T], *, repairing: bool = False
@@ -74,11 +79,10 @@ class RestClient:
             try:
                 async with self._places:
                     await self._admitted(call.weight, repairing=repairing)
-                    return parse(await self._get(call))
+                    return await self._once(call, parse)
             except VenueRefusedError as error:
                 if error.retry_after_s is None or delay_s is None:
                     raise
-                self._pause(error.retry_after_s)
             except httpx2.TransportError as error:
                 if delay_s is None:
                     raise ExchangeError(f"can't be reached: {type(error).__name__}") from error
@@ -89,22 +93,51 @@ class RestClient:
             await asyncio.sleep(delay_s or 0)
         raise ExchangeError("no retries left")
 
+    async def _once(self, call: RestCall, parse: Callable[[bytes], T]) -> T:
+        """One request and what it says about the address."""
+        try:
+            answer = parse(await self._get(call))
+        except VenueRefusedError as error:
+            if error.retry_after_s is None:
+                self.breaker.succeeded()
+            else:
+                self._failed(error.retry_after_s or None)
+            raise
+        except MalformedFrameError:
+            self.breaker.abandoned()
+            raise
+        except httpx2.TransportError:
+            self._failed(None)
+            raise
+        except BaseException:
+            self.breaker.abandoned()
+            raise
+        self.breaker.succeeded()
+        return answer
+
+    def _failed(self, pause_s: float | None) -> None:
+        """Ask nothing of this address for a while when it said so; its sockets go on."""
+        if pause_s is not None:
+            pause_s = min(pause_s, LONGEST_PAUSE_S)
+            log.warning("rest.paused", seconds=pause_s)
+        self.breaker.failed(self._monotonic(), pause_s)
+
     async def _admitted(self, weight: int, *, repairing: bool) -> None:
-        """Wait out a pause the venue asked for, then for the budget."""
+        """Wait for the breaker, then for the budget."""
         while True:
             now_s = self._monotonic()
-            wait_s = self._paused_until_s - now_s
+            wait_s = self.breaker.wait_s(now_s)
             if wait_s <= 0:
                 wait_s = self._budget.wait_s(weight, now_s, repairing=repairing)
-            if wait_s <= 0:
-                return
+                if wait_s <= 0:
+                    return
+                self.breaker.abandoned()
             await asyncio.sleep(wait_s)
 
-    def _pause(self, seconds: float) -> None:
-        """Ask nothing of this address for a while; its sockets are not touched."""
-        until_s = self._monotonic() + min(seconds, LONGEST_PAUSE_S)
-        self._paused_until_s = max(self._paused_until_s, until_s)
-        log.warning("rest.paused", seconds=seconds)
+    @property
+    def used_weight(self) -> int:
+        """Weight asked for so far."""
+        return self._budget.used
 
     async def _get(self, call: RestCall) -> bytes:
         """One request; VenueRefusedError for anything but success."""
@@ -112,6 +145,7 @@ class RestClient:
         response = await self._http.get(self._base_url + call.path, params=dict(call.query))
         status = response.status_code
         self.answered.set()
+        self.stated_weight = _stated(response.headers.get(WEIGHT_HEADER, ""), self.stated_weight)
         if status == HTTPStatus.OK:
             return response.content
         pause_s = PAUSES_S.get(status)
@@ -120,6 +154,11 @@ class RestClient:
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             pause_s = 0.0
         raise VenueRefusedError(f"answered with status {status}", retry_after_s=pause_s)
+
+
+def _stated(text: str, before: int | None) -> int | None:
+    """The weight the venue says was used this minute."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else before
 
 
 def _seconds(text: str, default_s: float) -> float:

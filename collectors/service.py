@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from functools import partial
 import httpx2
 import structlog
 
+from backbone.breaker import BreakerStatus
 from backbone.bus.base import TRADES, Bus
 from backbone.clock import Monotonic, VenueClock, monotonic_s
 from backbone.live import FeedStatus
@@ -22,12 +24,14 @@ from collectors.derivative_feed import DerivativeFeed
 from collectors.feed import Feed
 from collectors.listing import Listing
 from collectors.pacing import Backoff, Chance, ConnectLimiter
+from collectors.polling import Poller
 from collectors.reading import shards
 from collectors.rest import RestClient
 from collectors.session import Link, Timers
 from collectors.sockets import library
 from collectors.venue import VenueMarket
 from collectors.venues import DERIVATIVES, VENUES
+from collectors.watchdog import Watchdog
 from orderflow.errors import BusError, ConfigError, ExchangeError
 from orderflow.instrument import Instrument, Market
 
@@ -60,6 +64,8 @@ class CollectorService:
         self.reachable = asyncio.Event()
         self.feeds: list[Feed] = []
         self.derivative_feeds: list[DerivativeFeed] = []
+        self.pollers: list[Poller] = []
+        self.watchdogs: list[Watchdog] = []
         self._settings = settings
         self._bus = bus
         self._monotonic = monotonic
@@ -112,13 +118,21 @@ class CollectorService:
 
     def statuses(self) -> list[FeedStatus]:
         """State of every socket."""
-        return [feed.status() for feed in self.feeds]
+        return [feed.status() for feed in self.feeds] + [
+            p.status() for p in self.pollers if p.switches
+        ]
+
+    def breakers(self) -> list[BreakerStatus]:
+        """What guards every REST address."""
+        now_s = self._monotonic()
+        return [rest.breaker.status(now_s) for rest in self._rest.values()]
 
     def rest_counts(self) -> dict[str, int]:
         """REST requests, their failures, and repairs done and not done."""
         return {
             "requests": sum(rest.requests for rest in self._rest.values()),
             "failures": sum(rest.failures for rest in self._rest.values()),
+            "used_weight": sum(rest.used_weight for rest in self._rest.values()),
             "repaired": self._repairs.repaired,
             "not_repaired": self._repairs.failed,
         }
@@ -141,13 +155,32 @@ class CollectorService:
         backoff = Backoff(self._chance, 1.0, 60.0)
         listing = Listing(market, rest, self.clock, self._settings.symbol_list, backoff)
         self._spawn("clock", partial(self._keep_time, listing))
+        watchdog = self._watch(market, rest, listing)
         while True:
             news = await listing.load()
             if news:
                 await self._bus.publish(TRADES, news)
                 self._repairs.serve(Source(market, rest, self.clock, listing.listed))
                 self._apply(market, listing)
-            await asyncio.sleep(REFRESH_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_S):
+                    await watchdog.listing_wanted.wait()
+            watchdog.listing_wanted.clear()
+
+    def _watch(self, market: VenueMarket, rest: RestClient, listing: Listing) -> Watchdog:
+        """Poller and watchdog of a market."""
+
+        def feeds() -> list[Feed]:
+            return [feed for feed in self.feeds if feed.link.market is market]
+
+        after_s = self._timers.poll_after_s
+        poller = Poller(market, rest, self.clock, self._bus, self._monotonic, after_s)
+        watchdog = Watchdog(market, rest, self.clock, self._monotonic)
+        self.pollers.append(poller)
+        self.watchdogs.append(watchdog)
+        for name, work in ((f"poll {market.market}", poller), (f"watch {market.market}", watchdog)):
+            self._spawn(name, partial(work.run, lambda: listing.listed, feeds))
+        return watchdog
 
     def _apply(self, market: VenueMarket, listing: Listing) -> None:
         """Tell running feeds what changed, and open feeds for what is new."""

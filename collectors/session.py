@@ -15,11 +15,12 @@ import structlog
 
 from backbone.clock import VenueClock
 from collectors.buffer import Buffer
+from collectors.pulse import Pulse
 from collectors.sockets import Library, Socket
 from collectors.subscribing import Subscriber
 from collectors.venue import Acked, Codec, Lost, Notice, Refused, Shutdown, VenueMarket
 from orderflow.instrument import Instrument
-from orderflow.trade import Connected, Disconnect, Watermark
+from orderflow.trade import Connected, Disconnect, KlineClosed, TradeBatch, Watermark
 
 log = structlog.get_logger()
 MOST_FRAMES = 2_048
@@ -50,6 +51,7 @@ class Timers:
     successor_s: float = 15.0
     overlap_s: float = 5.0
     steady_s: float = 60.0
+    poll_after_s: float = 30.0
     first_delay_s: float = 1.0
     longest_delay_s: float = 60.0
 
@@ -70,12 +72,19 @@ class Session:
     """One connection. `run` returns our own word for why it ended and never raises on I/O."""
 
     def __init__(
-        self, link: Link, name: str, instruments: Sequence[Instrument], codec: Codec, buffer: Buffer
+        self,
+        link: Link,
+        name: str,
+        instruments: Sequence[Instrument],
+        codec: Codec,
+        buffer: Buffer,
+        pulses: dict[str, Pulse],
     ) -> None:
         self.link = link
         self.name = name
         self.codec = codec
         self.buffer = buffer
+        self.pulses = pulses
         self.state = "connecting"
         self.delivering = asyncio.Event()
         self.successor_wanted = asyncio.Event()
@@ -91,7 +100,7 @@ class Session:
         self._arrived = asyncio.Event()
         self._stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._instruments = {item.symbol: item.name for item in instruments}
-        self._names: list[str] = []
+        self.names: list[str] = []
         self._subscriber = Subscriber(link.market, instruments)
 
     def stop(self, reason: str) -> None:
@@ -156,7 +165,7 @@ class Session:
         self.state = "closing"
         if self.delivering.is_set():
             reason = self._stopped.result() if self._stopped.done() else "connection ended"
-            self.buffer.put([Disconnect(self._names, self.name, self._seen_ms, reason)])
+            self.buffer.put([Disconnect(self.names, self.name, self._seen_ms, reason)])
         try:
             await socket.close()
         except self.link.library.errors as error:
@@ -205,13 +214,26 @@ class Session:
         if decoded.events:
             self._data_at_s = now_s
             self._bursts += 1
+            self._beat(decoded.events, now_s)
         for notice in decoded.notices:
             self._heed(notice)
         self._claim()
         self.buffer.put(decoded.events)
         if self.delivering.is_set() and self._seen_ms - self._marked_ms >= MARK_EVERY_MS:
             self._marked_ms = self._seen_ms
-            self.buffer.put([Watermark(self._names, self._seen_ms, self.name)])
+            self.buffer.put([Watermark(self.names, self._seen_ms, self.name)])
+
+    def _beat(self, events: Sequence[TradeBatch | KlineClosed], now_s: float) -> None:
+        for event in events:
+            if isinstance(event, TradeBatch) and event.key:
+                pulse = self.pulses.get(event.instrument)
+                if pulse is None:
+                    pulse = self.pulses[event.instrument] = Pulse(now_s)
+                pulse.beat(now_s, event.key[-1], event.event_ms[-1])
+
+    def note_quiet(self) -> None:
+        """The venue itself says that there is nothing to deliver."""
+        self._data_at_s = self.link.monotonic()
 
     def _heed(self, notice: Notice) -> None:
         if isinstance(notice, Acked | Refused):
@@ -220,7 +242,7 @@ class Session:
             log.info("feed.shutdown_announced", connection=self.name)
             self.successor_wanted.set()
         elif isinstance(notice, Lost) and self.delivering.is_set():
-            names = list(notice.instruments) or self._names
+            names = list(notice.instruments) or self.names
             ended = Disconnect(names, self.name, self._seen_ms, "malformed_frame")
             self.buffer.put([ended, Connected(names, self.name, self._seen_ms)])
 
@@ -228,13 +250,16 @@ class Session:
         """The first event after the subscription: from its time on nothing is missing."""
         if self.delivering.is_set() or not self._seen_ms or not self._subscriber.finished:
             return
-        self._names = [self._instruments[symbol] for symbol in self._subscriber.accepted()]
-        if not self._names:
+        self.names = [self._instruments[symbol] for symbol in self._subscriber.accepted()]
+        if not self.names:
             return
         self.state = "live"
         self.delivering.set()
-        self.buffer.put([Connected(self._names, self.name, self._seen_ms)])
-        log.info("feed.connected", connection=self.name, instruments=len(self._names))
+        now_s = self.link.monotonic()
+        for name in self.names:
+            self.pulses.setdefault(name, Pulse(now_s)).rest(now_s)
+        self.buffer.put([Connected(self.names, self.name, self._seen_ms)])
+        log.info("feed.connected", connection=self.name, instruments=len(self.names))
 
     # Keeping alive
 
@@ -280,7 +305,7 @@ class Session:
                 return
             event_ms += int((now_s - self._seen_at_s) * 1_000)
         self._marked_ms = event_ms
-        self.buffer.put([Watermark(self._names, event_ms, self.name)])
+        self.buffer.put([Watermark(self.names, event_ms, self.name)])
 
     async def _speak(self, socket: Socket) -> str | None:
         """Send the venue's own ping, where it has one."""

@@ -228,6 +228,10 @@ class VenueMarket(Protocol):
         """Ask for a page of trades from an id on, or of a time range, or the newest."""
         ...
 
+    def newest_call(self, instrument: Instrument) -> RestCall:
+        """Ask for the newest trade alone."""
+        ...
+
     def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
         """Trades of a page, oldest first, `source="rest"`."""
         ...

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import structlog
 
+from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import REPAIRS, TRADES, UPDATES, Bus, Subscription
 from backbone.clock import VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
@@ -41,7 +43,7 @@ PENDING_RECORDS = 20_000
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
 PUT_RECORDS = 500
 """Records of one transaction, so that a long outage is caught up with in steps that stay."""
-RETRY_MS = 1_000
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 8.0
 TRADES_PER_TURN = 500
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
@@ -75,9 +77,12 @@ class ProcessorService:
         self._broken: BaseException | None = None
         self.saved_ms: dict[str, int] = {}
         self.store_errors = 0
+        self.store_breaker = Breaker(
+            "store", random.random, threshold=1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S
+        )
         self._refreshed: dict[str, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._ticked_ms = self._swept_ms = self._retry_ms = 0
+        self._ticked_ms = self._swept_ms = 0
         self._position = 0
         self._subscription: Subscription | None = None
 
@@ -85,6 +90,10 @@ class ProcessorService:
         """The venue clock of an instrument's market; 0 before anything was heard."""
         clock = self.clocks.get(instrument.rpartition(":")[0])
         return clock.now_ms() if clock is not None else 0
+
+    def breakers(self) -> list[BreakerStatus]:
+        """What guards the store."""
+        return [self.store_breaker.status(self.mono_ms() / 1_000)]
 
     # Start
 
@@ -254,7 +263,9 @@ class ProcessorService:
 
     def _persist(self, mono: int) -> None:
         """Start writing what is due, unless a write is still under way."""
-        if mono < self._retry_ms or (self._writing is not None and not self._writing.done()):
+        if self._writing is not None and not self._writing.done():
+            return
+        if self.store_breaker.state(mono / 1_000) == "open":
             return
         due = [
             name
@@ -303,9 +314,10 @@ class ProcessorService:
                 await self.store.sweep(wall_ms())
             if self._subscription is not None:
                 await self._subscription.ack(position)
+            self.store_breaker.succeeded()
         except StoreError as error:
             self.store_errors += 1
-            self._retry_ms = self.mono_ms() + RETRY_MS
+            self.store_breaker.failed(self.mono_ms() / 1_000)
             self.pending = [*records[done:], *self.pending]
             for name in blobs:
                 self.engine.streams[name].changed = True

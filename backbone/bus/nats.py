@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import secrets
 import ssl
 from collections.abc import Sequence
@@ -22,9 +23,11 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
+from backbone.breaker import Breaker
 from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, TRADES, UPDATES
 from backbone.bus.nats_reader import NatsSubscription
 from backbone.bus.wire import Packet, packets
+from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
@@ -105,6 +108,9 @@ class NatsBus:
         self._sent = 0
         self._order = asyncio.Lock()
         self.refused = ""
+        self.breaker = Breaker(
+            "bus", random.random, threshold=1, first_s=RETRY_S, longest_s=LONGEST_RETRY_S
+        )
         self._away = False
 
     @property
@@ -201,7 +207,6 @@ class NatsBus:
     async def _store(self, packet: Packet) -> None:
         self._sent += 1
         headers = {"Nats-Msg-Id": f"{self._instance}-{self._sent}"}
-        delay_s = RETRY_S
         while True:
             js = await self.connect()
             self.refused = ""
@@ -214,9 +219,11 @@ class NatsBus:
             except ERRORS as error:
                 self.check_refused(error)
             else:
+                self.breaker.succeeded()
                 return
-            await self._pause(delay_s)
-            delay_s = min(2 * delay_s, LONGEST_RETRY_S)
+            now_s = monotonic_s()
+            self.breaker.failed(now_s)
+            await self._pause(self.breaker.wait_s(now_s))
 
     # Reading
 

@@ -174,6 +174,11 @@ class BinanceMarket:
             )
         return RestCall(f"{self.api}/aggTrades", values, self.trades_weight)
 
+    def newest_call(self, instrument: Instrument) -> RestCall:
+        """The newest aggregate."""
+        values = query(symbol=instrument.symbol, limit=1)
+        return RestCall(f"{self.api}/aggTrades", values, self.trades_weight)
+
     def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
         """A page of aggregates, oldest first."""
         rows = sorted(decoded(decode_page, body), key=lambda row: row.a)

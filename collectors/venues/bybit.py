@@ -202,6 +202,11 @@ class BybitMarket:
         values = query(category=self.category, symbol=instrument.symbol, limit=self.page_rows)
         return RestCall("/v5/market/recent-trade", values, 1)
 
+    def newest_call(self, instrument: Instrument) -> RestCall:
+        """The newest trade."""
+        values = query(category=self.category, symbol=instrument.symbol, limit=1)
+        return RestCall("/v5/market/recent-trade", values, 1)
+
     def parse_trades(self, body: bytes, instrument: Instrument, scale: int) -> TradeBatch:
         """The newest page, oldest first."""
         result = _result(body)

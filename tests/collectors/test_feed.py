@@ -388,3 +388,17 @@ async def test_a_slow_bus_holds_the_reader_and_then_marks_what_it_dropped(
     missing = sorted(set(range(1, 451)) - set(seen))
     assert marked[0].event_ms == NOW + missing[0] - 1
     assert again.event_ms >= NOW + missing[-1]
+
+
+async def test_connected_twice_without_data(start: Any, sockets: Any, spot: Any) -> None:
+    """Acknowledged and silent, again and again: the route is suspect, until data comes."""
+    sockets.scripts = [sends(), sends(), sends(), sends(aggregate(1))]
+    feed = start([spot])
+    async with asyncio.timeout(10):
+        while feed.status().state != "route_suspect":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while feed.status().state != "live":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert feed.status().causes["no_first_data"] >= 2
+    assert feed.delivered() == {spot.name}
+    assert feed.newest == {spot.name: 1}
