@@ -14,10 +14,19 @@ class Pulse:
     `newest_key`, `newest_ms`: the newest trade delivered. `quiet`: the venue itself had no newer.
     """
 
-    __slots__ = ("beats", "began_s", "heard_s", "newest_key", "newest_ms", "patience", "quiet")
+    __slots__ = (
+        "beat_s",
+        "beats",
+        "began_s",
+        "heard_s",
+        "newest_key",
+        "newest_ms",
+        "patience",
+        "quiet",
+    )
 
     def __init__(self, now_s: float) -> None:
-        self.began_s = self.heard_s = now_s
+        self.began_s = self.beat_s = self.heard_s = now_s
         self.beats = 0
         self.newest_key: int | None = None
         self.newest_ms = 0
@@ -27,7 +36,7 @@ class Pulse:
     def beat(self, now_s: float, key: int, event_ms: int) -> None:
         """A trade came in."""
         self.beats += 1
-        self.heard_s = now_s
+        self.beat_s = self.heard_s = now_s
         self.newest_key = key
         self.newest_ms = max(self.newest_ms, event_ms)
         self.patience = 1
@@ -39,7 +48,7 @@ class Pulse:
 
     def allowed_s(self) -> float:
         """Thirty times the usual distance, within bounds, doubled for every quiet answer."""
-        usual_s = (self.heard_s - self.began_s) / self.beats if self.beats else 0.0
+        usual_s = (self.beat_s - self.began_s) / self.beats if self.beats else 0.0
         allowed_s = min(max(FACTOR * usual_s, SHORTEST_S), LONGEST_S)
         return min(allowed_s * self.patience, LONGEST_S)
 
