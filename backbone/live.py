@@ -6,7 +6,7 @@ In one process it is the processor's own state, without a copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -14,11 +14,18 @@ from orderflow.instrument import Instrument
 from orderflow.parts import FlowPart, FootprintPart
 from orderflow.timeframe import Window
 
+IngestionMode = Literal["websocket", "polling", "backfill"]
+IngestionState = Literal["active", "paused", "error"]
+
 
 class StreamStatus(msgspec.Struct, gc=False, frozen=True):
     """State of one instrument's trade stream; times are exchange milliseconds.
 
-    `state`: starting, live, repairing, disconnected, halted or rejected.
+    `state`: starting, live, repairing, disconnected, paused, halted, delisted or renamed.
+    `held`: trades not decided on. `epoch`: how often the venue began to number anew.
+    `last_ingested_at_ms`: wall time when the newest trade (`last_ingested_timestamp_ms`, exchange
+    time) was applied, `latency_ms` after it happened. `clock_offset_ms`: venue minus wall clock.
+    `errors`: trades quarantined, holes that stay and accounts that did not balance.
     """
 
     instrument: str
@@ -39,6 +46,18 @@ class StreamStatus(msgspec.Struct, gc=False, frozen=True):
     dropped: int = 0
     minutes_verified: int = 0
     minutes_unverified: int = 0
+    held: int = 0
+    epoch: int = 0
+    last_ingested_timestamp_ms: int | None = None
+    last_ingested_at_ms: int | None = None
+    ingestion_mode: IngestionMode = "websocket"
+    status: IngestionState = "active"
+    error_message: str | None = None
+    latency_ms: int | None = None
+    clock_offset_ms: int | None = None
+    errors: int = 0
+    candles_processed: int = 0
+    queue_size: int = 0
 
 
 class FeedStatus(msgspec.Struct, gc=False, frozen=True):

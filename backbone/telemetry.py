@@ -13,7 +13,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from backbone.live import FeedStatus, LiveView
+from backbone.breaker import BreakerStatus
+from backbone.live import FeedStatus, LiveView, StreamStatus
 
 STREAM_COUNTERS = {
     "wadm_processor_trades_received": ("received", "Trades delivered to the processor."),
@@ -24,10 +25,15 @@ STREAM_COUNTERS = {
     "wadm_processor_gaps_lost": ("gaps_lost", "Holes that stay."),
     "wadm_processor_minutes_verified": ("minutes_verified", "Minutes equal to the venue's."),
     "wadm_processor_minutes_unverified": ("minutes_unverified", "Final minutes without proof."),
+    "ingestion_errors": ("errors", "Trades quarantined, holes that stay, accounts out of balance."),
+    "ingestion_candles_processed": ("candles_processed", "Bars of one minute that closed."),
 }
 STREAM_GAUGES = {
     "wadm_processor_gaps_open": ("gaps_open", "Known holes that may still be filled."),
     "wadm_processor_lag_milliseconds": ("lag_ms", "Venue time minus watermark."),
+    "wadm_processor_trades_held": ("held", "Odd trades that are not decided on yet."),
+    "wadm_clock_offset_milliseconds": ("clock_offset_ms", "Venue clock minus wall clock."),
+    "ingestion_queue_size": ("queue_size", "Trades delivered and not yet applied."),
 }
 FEED_COUNTERS = {
     "wadm_collector_connects": ("connects", "Connections made."),
@@ -36,6 +42,13 @@ FEED_COUNTERS = {
     "wadm_collector_trades_dropped": ("dropped", "Trades dropped by a full buffer."),
     "wadm_collector_frames_malformed": ("malformed", "Frames that follow no documented shape."),
 }
+LATENCY = ("ingestion_latency_seconds", "From a trade's exchange time until it was applied.")
+STATUS = ("ingestion_status", "1 active, 0 paused, -1 error.")
+STATUS_VALUES = {"active": 1, "paused": 0, "error": -1}
+BREAKER = ("wadm_breaker_state", "0 closed, 1 half open, 2 open.")
+BREAKER_VALUES = {"closed": 0, "half_open": 1, "open": 2}
+BREAKER_OPENED = ("wadm_breaker_opened", "How often a breaker opened.")
+REST_WEIGHT = ("wadm_rest_weight_used", "REST weight asked of a venue.")
 LOOP_STALL = ("wadm_loop_stall_milliseconds", "Longest pause of the event loop lately.")
 READY = ("wadm_ready", "1 when restored and trades flow.")
 STALL_EVERY_S = 0.05
@@ -65,11 +78,18 @@ class Statuses(Collector):
     """Reads the live view and the feeds when it is scraped; nothing is counted twice."""
 
     def __init__(
-        self, live: LiveView, feeds: Callable[[], Sequence[FeedStatus]], stall: LoopStall
+        self,
+        live: LiveView,
+        feeds: Callable[[], Sequence[FeedStatus]],
+        stall: LoopStall,
+        breakers: Callable[[], Sequence[BreakerStatus]] = tuple,
+        rest: Callable[[], dict[str, dict[str, int]]] = dict,
     ) -> None:
         self.live = live
         self.feeds = feeds
         self.stall = stall
+        self.breakers = breakers
+        self.rest = rest
 
     def collect(self) -> Iterable[Metric]:
         """Every family of this process."""
@@ -91,8 +111,30 @@ class Statuses(Collector):
             for feed in feeds:
                 counter.add_metric([feed.connection], getattr(feed, field))
             yield counter
+        yield from self._ingestion(streams)
+        yield from self._guards()
         yield GaugeMetricFamily(*LOOP_STALL, value=self.stall.worst_ms())
         yield GaugeMetricFamily(*READY, value=int(self.live.ready))
+
+    def _ingestion(self, streams: Sequence[StreamStatus]) -> Iterable[Metric]:
+        latency = GaugeMetricFamily(*LATENCY, labels=["instrument"])
+        status = GaugeMetricFamily(*STATUS, labels=["instrument"])
+        for stream in streams:
+            if stream.latency_ms is not None:
+                latency.add_metric([stream.instrument], stream.latency_ms / 1_000)
+            status.add_metric([stream.instrument], STATUS_VALUES[stream.status])
+        yield from (latency, status)
+
+    def _guards(self) -> Iterable[Metric]:
+        state = GaugeMetricFamily(*BREAKER, labels=["breaker"])
+        opened = CounterMetricFamily(*BREAKER_OPENED, labels=["breaker"])
+        for breaker in self.breakers():
+            state.add_metric([breaker.name], BREAKER_VALUES[breaker.state])
+            opened.add_metric([breaker.name], breaker.opened)
+        weight = CounterMetricFamily(*REST_WEIGHT, labels=["venue"])
+        for venue, counts in self.rest().items():
+            weight.add_metric([venue], counts["used_weight"])
+        yield from (state, opened, weight)
 
 
 class LoopStall:

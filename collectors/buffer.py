@@ -13,10 +13,19 @@ repair, and another connection's claim over that time stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+
+import msgspec
 
 from backbone.bus.base import TRADES, Bus
-from orderflow.trade import Connected, Disconnect, StreamEvent, TradeBatch, Watermark
+from orderflow.trade import (
+    Connected,
+    Disconnect,
+    KlineClosed,
+    StreamEvent,
+    TradeBatch,
+    Watermark,
+)
 
 MOST = 50_000
 RATE_SECONDS = 5.0
@@ -42,12 +51,18 @@ class Buffer:
     """Events of one connection, in order, until the bus has taken them."""
 
     def __init__(
-        self, bus: Bus, connection: str, capacity: int, monotonic: Callable[[], float]
+        self,
+        bus: Bus,
+        connection: str,
+        capacity: int,
+        monotonic: Callable[[], float],
+        paused: Set[str] = frozenset(),
     ) -> None:
         self._bus = bus
         self._connection = connection
         self._capacity = capacity
         self._monotonic = monotonic
+        self._paused = paused
         self._streams: dict[str, Stream] = {}
         self._waiting: list[StreamEvent] = []
         self._filled = asyncio.Event()
@@ -81,6 +96,8 @@ class Buffer:
 
     def put(self, events: Sequence[StreamEvent]) -> None:
         """Add events in order; trades of a full stream are dropped, counted and marked."""
+        if self._paused:
+            events = [kept for event in events if (kept := _unpaused(event, self._paused))]
         for event in events:
             if isinstance(event, TradeBatch):
                 self._put_trades(event)
@@ -159,3 +176,13 @@ class Buffer:
             needed = int(stream.counted / passed_s * RATE_SECONDS)
             stream.capacity = max(self._capacity, min(needed, MOST))
             stream.counted = 0
+
+
+def _unpaused(event: StreamEvent, paused: Set[str]) -> StreamEvent | None:
+    """The event without paused streams, if anything of it is left."""
+    if isinstance(event, Watermark | Connected | Disconnect):
+        names = [name for name in event.instruments if name not in paused]
+        return msgspec.structs.replace(event, instruments=names) if names else None
+    if isinstance(event, TradeBatch | KlineClosed):
+        return None if event.instrument in paused else event
+    return event

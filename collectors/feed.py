@@ -82,6 +82,16 @@ class Feed:
         for session in self._sessions:
             session.stop(reason)
 
+    def pause(self, name: str) -> None:
+        """End the claim of one stream."""
+        for session in self._sessions:
+            session.pause(name)
+
+    def resume(self, name: str) -> None:
+        """Begin the claim of one stream anew."""
+        for session in self._sessions:
+            session.resume(name)
+
     def note_quiet(self) -> None:
         """The venue has nothing to deliver: silence is no reason to reconnect."""
         for session in self._sessions:

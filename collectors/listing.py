@@ -14,7 +14,7 @@ from collectors.pacing import Backoff
 from collectors.rest import RestClient
 from collectors.venue import Candle, VenueMarket
 from orderflow.errors import ExchangeError
-from orderflow.instrument import Instrument
+from orderflow.instrument import Instrument, Status
 from orderflow.timeframe import HOUR_MS
 from orderflow.trade import InstrumentChanged
 
@@ -47,6 +47,7 @@ class Listing:
         self._symbols = frozenset(symbols)
         self._backoff = backoff
         self.listed: dict[str, Listed] = {}
+        self._traded: dict[tuple[str, str], str] = {}
 
     async def load(self) -> list[InstrumentChanged]:
         """What is new or changed since the last time; tries until the venue answers."""
@@ -70,8 +71,12 @@ class Listing:
         """Wanted instruments, over all pages."""
         market, cursor = self._market, ""
         found: list[Instrument] = []
+        self._traded.clear()
         for _ in range(MOST_PAGES):
             page = await self._rest.ask(market.instruments_call(cursor), market.parse_instruments)
+            for item in page.instruments:
+                if item.status == "trading":
+                    self._traded[item.base, item.quote] = item.symbol
             found += [item for item in page.instruments if item.symbol in self._symbols]
             if not page.cursor or page.cursor == cursor:
                 break
@@ -96,10 +101,19 @@ class Listing:
             news.append(Listed(item, scale))
         there = {item.symbol for item in found}
         for symbol, (item, scale) in self.listed.items():
-            if symbol not in there and item.status != "delisted":
-                news.append(Listed(replace(item, status="delisted"), scale))
+            gone = self._gone(item)
+            if symbol not in there and item.status != gone:
+                news.append(Listed(replace(item, status=gone), scale))
         self.listed |= {listed.instrument.symbol: listed for listed in news}
         return news
+
+    def _gone(self, item: Instrument) -> Status:
+        """What became of a symbol that is no longer listed: the same coins may trade by another."""
+        successor = self._traded.get((item.base, item.quote))
+        if successor is None or successor == item.symbol:
+            return "delisted"
+        log.warning("listing.renamed", old=item.name, new=successor)
+        return "renamed"
 
     async def _describe(self, listed: Listed) -> InstrumentChanged:
         instrument = listed.instrument

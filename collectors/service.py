@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import httpx2
 import structlog
@@ -22,8 +23,9 @@ from collectors.budget import Budget
 from collectors.buffer import Buffer
 from collectors.derivative_feed import DerivativeFeed
 from collectors.feed import Feed
-from collectors.listing import Listing
+from collectors.listing import Listed, Listing
 from collectors.pacing import Backoff, Chance, ConnectLimiter
+from collectors.pausing import PauseList, Pauses
 from collectors.polling import Poller
 from collectors.reading import shards
 from collectors.rest import RestClient
@@ -77,6 +79,7 @@ class CollectorService:
         )
         self._library = library(settings.ws)
         self._limiter = ConnectLimiter()
+        self._pauses = Pauses(PauseList(Path(settings.data_dir)), self._pause)
         self._repairs = RepairWorker(bus, f"collector-{venue}")
         self._rest: dict[str, RestClient] = {}
         self._works: set[asyncio.Task[None]] = set()
@@ -109,6 +112,7 @@ class CollectorService:
         async with httpx2.AsyncClient(timeout=REST_TIMEOUT_S, limits=limits) as http:
             try:
                 self._spawn("repairs", self._repairs.run)
+                self._spawn("pauses", self._pauses.run)
                 for market in self.markets:
                     rest = self._client(market, http)
                     self._spawn(f"market {market.market}", partial(self._collect, market, rest))
@@ -178,8 +182,14 @@ class CollectorService:
         watchdog = Watchdog(market, rest, self.clock, self._monotonic)
         self.pollers.append(poller)
         self.watchdogs.append(watchdog)
+
+        def known() -> dict[str, Listed]:
+            paused = self._pauses.names
+            listed = listing.listed.items()
+            return {s: entry for s, entry in listed if entry.instrument.name not in paused}
+
         for name, work in ((f"poll {market.market}", poller), (f"watch {market.market}", watchdog)):
-            self._spawn(name, partial(work.run, lambda: listing.listed, feeds))
+            self._spawn(name, partial(work.run, known, feeds))
         return watchdog
 
     def _apply(self, market: VenueMarket, listing: Listing) -> None:
@@ -228,7 +238,24 @@ class CollectorService:
             self._spawn(f"open interest {number}", partial(feed.poll, rest))
 
     def _buffer(self, connection: str) -> Buffer:
-        return Buffer(self._bus, connection, self._settings.collector_buffer, self._monotonic)
+        return Buffer(
+            self._bus,
+            connection,
+            self._settings.collector_buffer,
+            self._monotonic,
+            self._pauses.names,
+        )
+
+    def _pause(self, name: str, paused: bool) -> None:
+        """A person paused or resumed a stream; the hole is declared on both sides."""
+        if paused:
+            for feed in self.feeds:
+                feed.pause(name)
+            self._pauses.names.add(name)
+        else:
+            self._pauses.names.discard(name)
+            for feed in self.feeds:
+                feed.resume(name)
 
     async def _keep_time(self, listing: Listing) -> None:
         """Ask the venue for its time now and then; quiet markets say nothing themselves."""

@@ -231,6 +231,16 @@ class Session:
                     pulse = self.pulses[event.instrument] = Pulse(now_s)
                 pulse.beat(now_s, event.key[-1], event.event_ms[-1])
 
+    def pause(self, name: str) -> None:
+        """A person paused this stream: its claim ends here."""
+        if self.delivering.is_set() and name in self.names:
+            self.buffer.put([Disconnect([name], self.name, self._seen_ms, "paused")])
+
+    def resume(self, name: str) -> None:
+        """It goes on from here; what came meanwhile is a hole."""
+        if self.delivering.is_set() and name in self.names:
+            self.buffer.put([Connected([name], self.name, self._seen_ms)])
+
     def note_quiet(self) -> None:
         """The venue itself says that there is nothing to deliver."""
         self._data_at_s = self.link.monotonic()

@@ -8,6 +8,9 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
+
+from backbone.breaker import BreakerStatus
 from backbone.clock import wall_ms
 from backbone.live import FeedStatus, LiveView, StreamStatus
 from backbone.store.base import FOOTPRINTS, Query, Store
@@ -53,10 +56,14 @@ class Queries:
         live: LiveView,
         store: Store,
         feeds: Callable[[], Sequence[FeedStatus]],
+        breakers: Callable[[], Sequence[BreakerStatus]] = tuple,
+        rest: Callable[[], dict[str, dict[str, int]]] = dict,
     ) -> None:
         self.live = live
         self.store = store
         self.feeds = feeds
+        self.breakers = breakers
+        self.rest = rest
         self.context = Context(live, store)
         self.about_events = EventQueries(live, store)
         self.about_derivatives = DerivativeQueries(live, store)
@@ -198,6 +205,8 @@ class Queries:
             worst_lag_ms=max(lags, default=None),
             streams=[_stream_line(s) for s in sorted(streams, key=lambda s: s.instrument)],
             feeds=[_feed_line(f) for f in self.feeds()],
+            breakers=[reports.BreakerLine(**msgspec.structs.asdict(b)) for b in self.breakers()],
+            rest=self.rest(),
         )
 
     # Selection and windows
@@ -362,7 +371,7 @@ def _stream_line(status: StreamStatus) -> reports.StreamLine:
     values: dict[str, Any] = {
         name: getattr(status, name, None) for name in reports.StreamLine.model_fields
     }
-    for name in ("last_event", "watermark"):
+    for name in ("last_event", "watermark", "last_ingested_timestamp", "last_ingested_at"):
         at = getattr(status, f"{name}_ms")
         values[name] = None if at is None else iso(at)
     return reports.StreamLine(**values)

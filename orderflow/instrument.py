@@ -12,7 +12,7 @@ from orderflow.errors import DomainError, OffGridError
 Sequence = Literal["consecutive", "unordered"]
 """How a venue numbers its trades: without holes, or with ids that say nothing about order."""
 
-Status = Literal["trading", "halted", "delisted"]
+Status = Literal["trading", "halted", "delisted", "renamed"]
 
 
 class Market(StrEnum):

@@ -319,6 +319,28 @@ class StreamLine(Report):
     dropped: int
     minutes_verified: int
     minutes_unverified: int
+    held: int
+    epoch: int
+    last_ingested_timestamp: str | None
+    last_ingested_at: str | None
+    ingestion_mode: str
+    status: str
+    error_message: str | None
+    latency_ms: int | None
+    clock_offset_ms: int | None
+    errors: int
+    candles_processed: int
+    queue_size: int
+
+
+class BreakerLine(Report):
+    """A breaker: closed, half_open or open; when it lets the next try pass."""
+
+    name: str
+    state: str
+    failures: int
+    opened: int
+    retry_in_ms: int | None
 
 
 class FeedLine(Report):
@@ -335,6 +357,8 @@ class FeedLine(Report):
     rejected: dict[str, int]
     last_frame_age_ms: int | None
     error: str | None
+    causes: dict[str, int]
+    quiet: list[str]
 
 
 class StatusReport(Report):
@@ -346,6 +370,8 @@ class StatusReport(Report):
     worst_lag_ms: int | None
     streams: list[StreamLine]
     feeds: list[FeedLine]
+    breakers: list[BreakerLine]
+    rest: dict[str, dict[str, int]]
 
 
 class ErrorReport(Report):

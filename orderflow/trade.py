@@ -203,7 +203,7 @@ class InstrumentChanged(msgspec.Struct, tag="instrument", gc=False):
     tick_size: Decimal
     lot_size: Decimal
     sequence: Literal["consecutive", "unordered"] = "consecutive"
-    status: Literal["trading", "halted", "delisted"] = "trading"
+    status: Literal["trading", "halted", "delisted", "renamed"] = "trading"
     scale: int = 0
     hour_ranges: list[Decimal] = []
     last_price: Decimal | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from backbone.clock import wall_ms
 from backbone.live import StreamStatus
 from orderflow.instrument import Instrument
-from orderflow.ledger import ConsecutiveLedger
 from orderflow.parts import FlowPart, FootprintPart
 from orderflow.timeframe import Window
 from processor import windows
 from processor.engine import Engine
+from processor.ingestion import IngestionBook, stream_status
 from processor.stream import Stream
 
 
@@ -29,13 +30,18 @@ class ProcessorView:
         self.source = source
         self.now_ms = now_ms
         self.restored = False
+        self.ingestion = IngestionBook()
+        self.durable: Callable[[], bool] = lambda: True
         self.dropped: Callable[[str], int] = lambda name: 0
+        self.queued: Callable[[str], int] = lambda name: 0
 
     @property
     def ready(self) -> bool:
-        """Restored, and trades flow."""
-        return self.restored and any(
-            stream.trade_since_connect for stream in self.engine.streams.values()
+        """Restored, trades flow, and what is computed can be kept."""
+        return (
+            self.restored
+            and self.durable()
+            and any(stream.trade_since_connect for stream in self.engine.streams.values())
         )
 
     @property
@@ -93,49 +99,17 @@ class ProcessorView:
 
     def stream(self, instrument: str) -> StreamStatus:
         """Counts and state of a stream."""
-        stream = self._settled(instrument)
-        counts, coverage = stream.ledger.counts, stream.coverage
-        now = self.now_ms(instrument)
-        watermark = coverage.watermark_ms or None
-        return StreamStatus(
-            instrument=instrument,
-            state=self._state(stream),
-            last_key=_last_key(stream),
-            last_event_ms=stream.last_event_ms or None,
-            watermark_ms=watermark,
-            lag_ms=max(0, now - watermark) if watermark else None,
-            received=counts.received,
-            applied=counts.applied,
-            duplicates=counts.duplicate,
-            quarantined=sum(counts.quarantined.values()),
-            rejected=dict(counts.quarantined),
-            gaps_open=len(stream.evidence.open_holes()),
-            gaps_filled=stream.repairs.filled,
-            gaps_lost=stream.lost_gaps,
-            reconnects=stream.reconnects,
+        queued = self.queued(instrument)
+        return stream_status(
+            self._settled(instrument),
+            self.now_ms(instrument),
+            wall_ms(),
+            self.ingestion.seen.get(instrument),
             dropped=self.dropped(instrument),
-            minutes_verified=stream.verified_minutes,
-            minutes_unverified=stream.unverified_minutes,
+            queued=queued,
         )
 
     def _settled(self, instrument: str) -> Stream:
         """A stream with all its delivered trades applied."""
         self._settle(instrument)
         return self.engine.streams[instrument]
-
-    @staticmethod
-    def _state(stream: Stream) -> str:
-        if stream.instrument.status != "trading":
-            return stream.instrument.status
-        if stream.coverage.observed_from_ms is None:
-            return "starting"
-        if not stream.coverage.connected:
-            return "disconnected"
-        return "repairing" if stream.evidence.open_holes() else "live"
-
-
-def _last_key(stream: Stream) -> int | None:
-    ledger = stream.ledger
-    if isinstance(ledger, ConsecutiveLedger) and ledger.runs:
-        return ledger.runs[-1].last
-    return None

@@ -28,6 +28,7 @@ from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results, Said
 from processor.history import KEPT_MS
+from processor.ingestion import ingestion_record
 from processor.live import ProcessorView
 from processor.records import minute_records, refresh_record, window_records
 from processor.waiting import Waiting
@@ -43,6 +44,8 @@ PENDING_RECORDS = 20_000
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
 PUT_RECORDS = 500
 """Records of one transaction, so that a long outage is caught up with in steps that stay."""
+NOT_DURABLE_AFTER = 3
+"""Failed writes in a row after which readiness is off: answers go on, from memory."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 8.0
 TRADES_PER_TURN = 500
 TURN_S = 0.003
@@ -68,6 +71,8 @@ class ProcessorService:
         self.clocks: dict[str, VenueClock] = {}
         self._waiting = Waiting()
         self.view = ProcessorView(self.engine, source, self.now_ms, self.settle)
+        self.view.queued = self._waiting.size
+        self.view.durable = self._durable
         self.pending: list[Record] = []
         self.chronicler = Chronicler(
             store, lambda name: self.engine.streams[name].history.minutes, self._later
@@ -90,6 +95,10 @@ class ProcessorService:
         """The venue clock of an instrument's market; 0 before anything was heard."""
         clock = self.clocks.get(instrument.rpartition(":")[0])
         return clock.now_ms() if clock is not None else 0
+
+    def _durable(self) -> bool:
+        """False once the store has refused for longer than a hiccup."""
+        return self.store_breaker.failures < NOT_DURABLE_AFTER
 
     def breakers(self) -> list[BreakerStatus]:
         """What guards the store."""
@@ -222,6 +231,7 @@ class ProcessorService:
             self.settle(name)
             results = self.engine.advance_one(name, self.now_ms(name), mono)
             self.derivatives.advance(name, self.now_ms(name))
+            self._note_ingestion(name, mono)
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
@@ -234,6 +244,13 @@ class ProcessorService:
         while len(self.pending) + self.chronicler.backlog > PENDING_RECORDS:
             await asyncio.sleep(TICK_MS / 1_000)
             self._persist(self.mono_ms())
+
+    def _note_ingestion(self, name: str, mono: int) -> None:
+        """Remember what came in; every ten seconds the state of the stream is stored."""
+        book = self.view.ingestion
+        book.note(self.engine.streams[name], self.now_ms(name), wall_ms())
+        if book.due(name, mono):
+            self.pending.append(ingestion_record(self.view.stream(name), wall_ms()))
 
     def _collect(self, name: str, results: Results) -> None:
         wall = wall_ms()

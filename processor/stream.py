@@ -23,6 +23,7 @@ from orderflow.trade import (
     KlineClosed,
     RepairDone,
     RepairRequest,
+    Source,
     TradeBatch,
     Watermark,
 )
@@ -93,6 +94,8 @@ class Stream:
         self.changed = False
         self.scales: dict[int, tuple[int, int]] = {}
         self.reconnects = self.lost_gaps = 0
+        self.mode: Source = "rest"
+        self.closed_minutes = 0
         self.verified_minutes = self.unverified_minutes = self.unbalanced = 0
 
     # Events
@@ -114,6 +117,7 @@ class Stream:
             if event_ms[-1] > self.last_event_ms:
                 self.last_event_ms = event_ms[-1]
             if batch.source in LIVE_SOURCES:
+                self.mode = batch.source
                 self.trade_since_connect = True
                 if self.coverage.observed_from_ms is None and self.coverage.connected:
                     self.coverage.observed_from_ms = event_ms[0]
@@ -274,6 +278,7 @@ class Stream:
                 return results
             minute = self._minute(start)
             self.next_close_ms = end
+            self.closed_minutes += 1
             self.dirty.discard(start)
             results.append(self._publish(minute, now_ms, mono_ms, revision=0))
 

@@ -33,6 +33,10 @@ class Waiting:
         self._trades[name] += len(batch.key)
         return self.take(name) if self._trades[name] >= ENOUGH else []
 
+    def size(self, name: str) -> int:
+        """Trades that wait of one instrument."""
+        return self._trades.get(name, 0) if name in self._batches else 0
+
     def take(self, name: str) -> list[TradeBatch]:
         """What waits of one instrument, as one batch."""
         batches = self._batches.pop(name, None)

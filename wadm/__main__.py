@@ -35,7 +35,7 @@ from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm import live
+from wadm import live, operate
 from wadm.columns import COLUMNS
 from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
 from wadm.compute import compute as computed
@@ -291,6 +291,33 @@ def status(as_json: AsJson = False) -> None:
     else:
         out.print(checks.status_table(report))
     raise typer.Exit(0 if report["ready"] else PROBLEM)
+
+
+@app.command()
+def pause(stream: operate.StreamName) -> None:
+    """Stop ingesting one stream by hand; its hole is declared until `resume`."""
+    operate.change_pause(_settings(), stream, out, paused=True)
+
+
+@app.command()
+def resume(stream: operate.StreamName) -> None:
+    """Go on with a paused stream; what it missed is repaired where the venue still can."""
+    operate.change_pause(_settings(), stream, out, paused=False)
+
+
+@app.command()
+def audit(
+    instrument: operate.StreamName,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="For example 2024-01-31.")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="Exclusive.")],
+    source: Annotated[str, typer.Option(help="live, or simulated.")] = "live",
+    as_json: AsJson = False,
+) -> None:
+    """Compare everything stored for a range with the venue's candles, minute by minute."""
+    code = operate.run_audit(
+        _settings(), instrument, start, end, (out, notes), as_json=as_json, source=source
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

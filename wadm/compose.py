@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
+from backbone.breaker import BreakerStatus
 from backbone.bus.memory import MemoryBus
 from backbone.live import FeedStatus
 from backbone.settings import Settings
@@ -38,14 +39,25 @@ class System:
         self.collectors = [
             CollectorService(settings, self.bus, name) for name in settings.venue_list
         ]
-        self.queries = Queries(self.processor.view, store, self.feeds)
+        live = self.processor.view
+        self.queries = Queries(live, store, self.feeds, self.breakers, self.rest)
         self.stall = LoopStall()
-        page = metrics_page(Statuses(self.processor.view, self.feeds, self.stall))
+        statuses = Statuses(live, self.feeds, self.stall, self.breakers, self.rest)
+        page = metrics_page(statuses)
         self.server: Server = build_server(build_app(self.queries, settings, page), settings)
 
     def feeds(self) -> Sequence[FeedStatus]:
         """State of every connection."""
         return [status for collector in self.collectors for status in collector.statuses()]
+
+    def breakers(self) -> Sequence[BreakerStatus]:
+        """What guards the venues' REST and the store."""
+        venues = [status for collector in self.collectors for status in collector.breakers()]
+        return [*venues, *self.processor.breakers()]
+
+    def rest(self) -> dict[str, dict[str, int]]:
+        """REST use by venue."""
+        return {collector.venue: collector.rest_counts() for collector in self.collectors}
 
     @property
     def port(self) -> int:

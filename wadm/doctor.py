@@ -113,18 +113,25 @@ def server_status(settings: Settings) -> dict[str, Any] | None:
 
 def status_table(report: dict[str, Any]) -> Table:
     """Streams, worst first."""
-    columns = ("instrument", "state", "lag ms", "applied", "verified", "unverified", "gaps")
+    columns = (
+        *("instrument", "status", "state", "mode", "lag ms", "last", "applied"),
+        *("verified", "unverified", "gaps", "error"),
+    )
     table = Table(*columns, title=f"source: {report['source']}  ready: {report['ready']}")
     for line in sorted(report["streams"], key=lambda s: -(s["lag_ms"] or 0)):
         gaps = f"{line['gaps_open']} open, {line['gaps_lost']} lost"
         table.add_row(
             line["instrument"],
+            line["status"],
             line["state"],
+            line["ingestion_mode"],
             str(line["lag_ms"] if line["lag_ms"] is not None else "-"),
+            line["last_ingested_timestamp"] or "-",
             str(line["applied"]),
             str(line["minutes_verified"]),
             str(line["minutes_unverified"]),
             gaps,
+            line["error_message"] or "-",
         )
     return table
 

@@ -20,6 +20,7 @@ ORDER_FLOW = "order_flow"
 EVENTS = "events"
 DISTRIBUTIONS = "distributions"
 DERIVATIVES = "derivatives"
+INGESTION = "ingestion_status"
 COLLECTIONS = (
     FLOW_BARS,
     FOOTPRINTS,
@@ -28,6 +29,7 @@ COLLECTIONS = (
     EVENTS,
     DISTRIBUTIONS,
     DERIVATIVES,
+    INGESTION,
 )
 EVERY_REVISION = frozenset({VOLUME_PROFILE, DISTRIBUTIONS})
 
