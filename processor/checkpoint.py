@@ -123,6 +123,14 @@ def _state(stream: Stream) -> StreamState:
     )
 
 
+def readable(blob: bytes) -> bool:
+    """True when this version can go on from these bytes."""
+    try:
+        return DECODER.decode(blob).state.format == FORMAT
+    except (msgspec.MsgspecError, ValueError):
+        return False
+
+
 def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
     """The stream, its connections gone: what came since is an outage to be repaired."""
     checkpoint = DECODER.decode(blob)

@@ -89,6 +89,7 @@ class ProcessorService:
         self._writing: asyncio.Task[None] | None = None
         self._ticked_ms = self._swept_ms = 0
         self._position = 0
+        self._saved_position: dict[str, int] = {}
         self._subscription: Subscription | None = None
 
     def now_ms(self, instrument: str) -> int:
@@ -127,7 +128,7 @@ class ProcessorService:
 
     async def restore(self) -> None:
         """Streams as the last checkpoint left them."""
-        for name, blob in (await self.store.load_checkpoints()).items():
+        for name, blob in (await self.store.load_checkpoints(checkpoint.readable)).items():
             stream, said = checkpoint.decode(blob, self.mono_ms())
             self.engine.streams[name] = stream
             for window in said:
@@ -299,6 +300,17 @@ class ProcessorService:
                 self._write(records, blobs, self._position, sweep=sweep)
             )
 
+    def _durable_position(self, blobs: dict[str, bytes], position: int) -> int:
+        """Up to here everything delivered is in a checkpoint, now that these are written."""
+        for name in blobs:
+            self._saved_position[name] = position
+        waiting = [
+            self._saved_position.get(name, 0)
+            for name, stream in self.engine.streams.items()
+            if stream.changed and name not in blobs
+        ]
+        return min([position, *waiting])
+
     def _blob(self, name: str, mono: int) -> bytes:
         """One stream's checkpoint; every trade must be accounted for."""
         self.settle(name)
@@ -329,10 +341,11 @@ class ProcessorService:
                 await self.store.save_checkpoints(blobs)
             if sweep:
                 await self.store.sweep(wall_ms())
+            durable = self._durable_position(blobs, position)
             if self._subscription is not None:
-                await self._subscription.ack(position)
+                await self._subscription.ack(durable)
             self.store_breaker.succeeded()
-        except StoreError as error:
+        except (StoreError, BusError) as error:
             self.store_errors += 1
             self.store_breaker.failed(self.mono_ms() / 1_000)
             self.pending = [*records[done:], *self.pending]

@@ -8,7 +8,7 @@ nothing; a checkpoint is returned as the newest generation whose checksum holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -80,6 +80,15 @@ class Query(msgspec.Struct, gc=False, frozen=True):
     as_of_ms: int | None = None
 
 
+Readable: TypeAlias = Callable[[bytes], bool]
+"""Whether a checkpoint can be used; one that can't be makes way for the generation before."""
+
+
+def always(blob: bytes) -> bool:
+    """Any blob will do."""
+    return True
+
+
 class Store(Protocol):
     """Where bars, reports and checkpoints are kept."""
 
@@ -103,8 +112,8 @@ class Store(Protocol):
         """Durably save one blob per name, in one transaction; two generations are kept."""
         ...
 
-    async def load_checkpoints(self) -> dict[str, bytes]:
-        """The newest blob with a good checksum for every name."""
+    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+        """The newest blob with a good checksum that is `readable`, for every name."""
         ...
 
     async def sweep(self, now_ms: int) -> int:

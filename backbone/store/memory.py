@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, Key, Query, Record, key_of
+from backbone.store.base import COLLECTIONS, Key, Query, Readable, Record, always, key_of
 from backbone.store.frame import framed, unframed
 from orderflow.errors import StoreError
 
@@ -63,12 +63,12 @@ class MemoryStore:
         for name, blob in checkpoints.items():
             self.checkpoints[name] = [framed(blob), *self.checkpoints.get(name, [])][:2]
 
-    async def load_checkpoints(self) -> dict[str, bytes]:
-        """The newest good generation of each."""
+    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+        """The newest good and readable generation of each."""
         found: dict[str, bytes] = {}
         for name, generations in self.checkpoints.items():
             for data in generations:
-                if (blob := unframed(data)) is not None:
+                if (blob := unframed(data)) is not None and readable(blob):
                     found[name] = blob
                     break
         return found

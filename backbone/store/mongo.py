@@ -23,7 +23,16 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import AutoReconnect, BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from backbone.store.base import COLLECTIONS, EVERY_REVISION, Key, Query, Record, kept_revision
+from backbone.store.base import (
+    COLLECTIONS,
+    EVERY_REVISION,
+    Key,
+    Query,
+    Readable,
+    Record,
+    always,
+    kept_revision,
+)
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
 from backbone.store.mongo_client import connect, within
@@ -174,13 +183,14 @@ class MongoStore:
         await self._write({CHECKPOINTS: operations})
         self._slots.update(slots)
 
-    async def load_checkpoints(self) -> dict[str, bytes]:
-        """The newest good generation of each."""
+    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+        """The newest good and readable generation of each."""
         found: dict[str, bytes] = {}
         async with _errors(OPEN_S):
             cursor = self._database[CHECKPOINTS].find().sort([("name", 1), ("generation", 1)])
             async for document in cursor:
-                if (blob := unframed(bytes(document["data"]))) is not None:
+                blob = unframed(bytes(document["data"]))
+                if blob is not None and readable(blob):
                     found[document["name"]] = blob
         return found
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, Key, Query, Record, kept_revision
+from backbone.store.base import COLLECTIONS, Key, Query, Readable, Record, always, kept_revision
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
 from orderflow.encoding import INT64_MAX
@@ -249,16 +249,16 @@ class SqliteStore:
         finally:
             connection.execute("PRAGMA synchronous=NORMAL")
 
-    async def load_checkpoints(self) -> dict[str, bytes]:
-        """The newest good generation of each."""
-        return await self._on_writer(self._load)
+    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+        """The newest good and readable generation of each."""
+        return await self._on_writer(lambda connection: self._load(connection, readable))
 
-    def _load(self, connection: sqlite3.Connection) -> dict[str, bytes]:
+    def _load(self, connection: sqlite3.Connection, readable: Readable) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for name, data in connection.execute(
             "SELECT name, data FROM checkpoints ORDER BY name, generation"
         ):
-            if (blob := unframed(data)) is not None:
+            if (blob := unframed(data)) is not None and readable(blob):
                 found[name] = blob
         return found
 
