@@ -30,6 +30,8 @@ class Columns:
         self._store: Ints = np.zeros((WIDTH, 0), np.int64) if data is None else data
         self._count: int = self._store.shape[1]
         self.dropped = 0
+        # Rows at which the venue began to count anew; a market that grows never does.
+        self._numberings = (np.flatnonzero(np.diff(self._store[KEY]) < 0) + 1).tolist()
 
     def __len__(self) -> int:
         """Logical length: the number of the row after the last."""
@@ -56,6 +58,12 @@ class Columns:
     def find(self, index: int, value: int) -> int:
         """The first logical row whose sorted column is at least `value`."""
         return self.dropped + int(self._store[index, : self._count].searchsorted(value))
+
+    def find_id(self, ident: int, stop: int) -> int:
+        """The first row before `stop` of at least this id, in the newest numbering before it."""
+        start = max((row for row in self._numberings if row < stop), default=0)
+        keys = self.column(KEY, start, stop)
+        return max(start, self.dropped) + int(keys.searchsorted(ident))
 
     def append(self, data: Ints, keep_rows: int | None = None) -> None:
         """Add rows; with `keep_rows`, drop the oldest once there are twice as many."""

@@ -19,6 +19,8 @@ ROW_ACTIONS: tuple[RowAction, ...] = get_args(RowAction)
 CONNECTION_ACTIONS: tuple[ConnectionAction, ...] = get_args(ConnectionAction)
 VENUE_ACTIONS: tuple[VenueAction, ...] = get_args(VenueAction)
 SHAPES = ("malformed", "huge", "drift")
+LOST = {"drop", "stall", *SHAPES}
+EXTRA = {"ADL", "BT", "ZERO"}
 ENDLESS = 1 << 62
 
 
@@ -196,6 +198,9 @@ class FaultPlan:
         return steps
 
     def _replaced(self, row: Row, actions: set[str], *, is_linear: bool) -> list[Step]:
+        if actions & LOST:
+            # An extra trade under the id of a lost one would make that id look seen.
+            actions = actions - EXTRA
         self.fired.update(actions - {"swap"})
         shape = next((name for name in SHAPES if name in actions), "")
         own: list[Step] = [] if actions & {"drop", "stall"} else [(row, shape)]

@@ -32,3 +32,22 @@ def as_instrument(tape: Tape, name: str) -> Tape:
     if track.instrument.venue == "bybit":
         data[KEY] = data[FIRST] = data[LAST] = range(1, data.shape[1] + 1)
     return Tape((Track(instrument, data, is_aggregated=track.is_aggregated),), label)
+
+
+def numbered_anew(tape: Tape, at_id: int, first_id: int = 1) -> Tape:
+    """The single track of a tape whose venue resets its ids: `at_id` and all after it start again.
+
+    A Binance tape becomes one of aggregates. ValueError for Bybit linear, which has no numbers.
+    """
+    (track,) = tape.tracks
+    item = track.instrument
+    if (item.venue, item.market) == ("bybit", "perp"):
+        raise ValueError(f"{item.name} has no numbers to reset")
+    is_binance = item.venue == "binance"
+    data = (track.aggregates if is_binance else track.given).matrix().copy()
+    place = int(data[KEY].searchsorted(at_id))
+    data[KEY, place:] += first_id - data[KEY, place]
+    shift = first_id - data[FIRST, place]
+    data[[FIRST, LAST], place:] += shift
+    fresh = Track(item, data, is_aggregated=is_binance)
+    return Tape((fresh,), f"{tape.label} numbered anew")

@@ -8,11 +8,18 @@ from typing import Any
 import msgspec
 
 from simulator.candles import INTERVALS_MS, Candle
+from simulator.derivatives import DerivativeSource
 from simulator.tape import Track
+from simulator.venues.binance_derivatives import (
+    FORCE_ORDER_MS,
+    MARK_PACES_MS,
+    force_event,
+    mark_event,
+)
 from simulator.venues.binance_frames import BinanceText, aggregates, candle_event, trades
 from simulator.venues.binance_rest import BinanceRest
 from simulator.venues.host import VenueHost
-from simulator.venues.streams import CandleStream, Stream, TradeStream
+from simulator.venues.streams import CandleStream, PacedStream, Stream, TradeStream
 from simulator.wire.http import HttpRequest, HttpResponse
 from simulator.wire.session import Session
 
@@ -32,6 +39,7 @@ class BinanceHost(VenueHost):
         self.texts = {
             track.instrument.symbol: BinanceText(track.instrument) for track in self.tracks
         }
+        self.sources = {t.instrument.symbol: DerivativeSource(t) for t in self.tracks}
         self._by_stream_symbol = {track.instrument.symbol.lower(): track for track in self.tracks}
         self.api_side = BinanceRest(self)
 
@@ -140,7 +148,11 @@ class BinanceHost(VenueHost):
             return TradeStream(name, track, track.aggregates, render)
         if kind == "trade":
             return TradeStream(name, track, track.trades, trades(track.instrument, text))
-        return self._candle_stream(name, track, kind)
+        return self._candle_stream(name, track, kind) or self.other_stream(name, track, kind)
+
+    def other_stream(self, name: str, track: Track, kind: str) -> Stream | None:
+        """A kind that only one of the hosts has."""
+        return None
 
     def _candle_stream(self, name: str, track: Track, kind: str) -> Stream | None:
         interval = kind.removeprefix("kline_")
@@ -178,8 +190,8 @@ class BinanceSpotHost(BinanceHost):
 class BinanceUsdmHost(BinanceHost):
     """`fstream.binance.com` and `fapi.binance.com` on one port.
 
-    Only `/market` has aggTrade and kline; `/public` and the old path without a route have `trade`.
-    The others acknowledge everything and stay silent.
+    Only `/market` has aggTrade, kline, markPrice and forceOrder; `/public` and the old path without
+    a route have `trade`. The others acknowledge everything and stay silent.
     """
 
     name = "binance_usdm"
@@ -199,6 +211,16 @@ class BinanceUsdmHost(BinanceHost):
         if kind == "trade":
             return route in ("public", "legacy")
         return route == "market"
+
+    def other_stream(self, name: str, track: Track, kind: str) -> Stream | None:
+        symbol = track.instrument.symbol
+        text, source = self.texts[symbol], self.sources[symbol]
+        if kind in MARK_PACES_MS:
+            pace_ms = MARK_PACES_MS[kind]
+            return PacedStream(name, track, pace_ms, partial(mark_event, text, source))
+        if kind == "forceOrder":
+            return PacedStream(name, track, FORCE_ORDER_MS, partial(force_event, text, source))
+        return None
 
 
 def _is_id(ident: object) -> bool:

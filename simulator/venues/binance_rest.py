@@ -12,6 +12,7 @@ from simulator.clock import loop_s
 from simulator.columns import BUYER, EMIT, EVENT, FIRST, KEY, LAST, PRICE, QTY, Columns, Row
 from simulator.limits import Budget
 from simulator.tape import Track
+from simulator.venues.binance_derivatives import interest, premium
 from simulator.venues.binance_frames import BinanceText, candle_row
 from simulator.venues.binance_listing import listed
 from simulator.wire.http import HttpRequest, HttpResponse
@@ -50,6 +51,12 @@ class BinanceRest:
             f"{api}/historicalTrades": (lambda query: 25 if self.is_spot else 200, self._trades),
             f"{api}/klines": (self._candle_weight, self._candles),
         }
+        if not self.is_spot:
+            self._routes[f"{api}/openInterest"] = (lambda query: 1, self._interest)
+            self._routes[f"{api}/premiumIndex"] = (
+                lambda query: 1 if "symbol" in query else 10,
+                self._premium,
+            )
 
     def answer(self, request: HttpRequest, peer: str) -> HttpResponse:
         """The answer to a GET, with the weight used so far in its headers."""
@@ -124,7 +131,7 @@ class BinanceRest:
         if first is None and start_ms is None and end_ms is None:
             return max(columns.dropped, sent - limit), sent
         if first is not None:
-            start, stop = columns.find(KEY, first), sent
+            start, stop = columns.find_id(first, sent), sent
         else:
             self._check_window(start_ms, end_ms)
             start = columns.find(EVENT, start_ms or 0)
@@ -193,6 +200,17 @@ class BinanceRest:
         if self.is_spot:
             answer["isBestMatch"] = True
         return answer
+
+    def _interest(self, request: HttpRequest) -> dict[str, Any]:
+        symbol = self._track(request.query).instrument.symbol
+        now_ms = self.host.clock.now_ms()
+        return interest(self.host.texts[symbol], self.host.sources[symbol], now_ms)
+
+    def _premium(self, request: HttpRequest) -> Any:
+        now_ms = self.host.clock.now_ms()
+        wanted = [self._track(request.query).instrument.symbol] if request.query else self.tracks
+        rows = [premium(self.host.texts[s], self.host.sources[s], now_ms) for s in wanted]
+        return rows[0] if request.query else rows
 
     def _candle_weight(self, query: Query) -> int:
         if self.is_spot:

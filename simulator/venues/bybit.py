@@ -9,11 +9,18 @@ from typing import Any
 import msgspec
 
 from simulator.candles import DAY_MS, MINUTE_MS
+from simulator.derivatives import DerivativeSource
 from simulator.tape import Track
+from simulator.venues.bybit_derivatives import (
+    LIQUIDATION_MS,
+    TICKER_MS,
+    Ticker,
+    liquidation_message,
+)
 from simulator.venues.bybit_frames import BybitText, candle_message, trades
 from simulator.venues.bybit_rest import BybitRest
 from simulator.venues.host import VenueHost
-from simulator.venues.streams import CandleStream, Stream, TradeStream
+from simulator.venues.streams import CandleStream, PacedStream, Stream, TradeStream
 from simulator.wire.http import HttpRequest, HttpResponse
 from simulator.wire.session import Session
 
@@ -140,4 +147,13 @@ class BybitHost(VenueHost):
         if channel == "kline" and interval in INTERVALS_MS:
             render = partial(candle_message, text, interval)
             return CandleStream(name, track, INTERVALS_MS[interval], CANDLE_PACES_MS, render)
+        if track.instrument.market != "perp":
+            return None
+        source = DerivativeSource(track)
+        if channel == "tickers":
+            ticker = Ticker(text, source)
+            return PacedStream(name, track, TICKER_MS, ticker.delta, ticker.snapshot)
+        if channel == "allLiquidation":
+            said = partial(liquidation_message, text, source)
+            return PacedStream(name, track, LIQUIDATION_MS, said)
         return None

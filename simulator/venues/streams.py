@@ -149,3 +149,41 @@ class CandleStream(UpdateStream):
         candle = candle_at(self.track.counted, self._start_ms, self.interval_ms, at)
         if candle is not None:
             said.append((at, self.render(candle, at, final)))
+
+
+class PacedStream(UpdateStream):
+    """Something said at every whole multiple of `pace_ms`, when there is something to say.
+
+    A new listener is greeted with what `greet` makes of the time, if the venue does so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        track: Track,
+        pace_ms: int,
+        render: Callable[[int], str | None],
+        greet: Callable[[int], str] | None = None,
+    ) -> None:
+        super().__init__(name, track)
+        self.pace_ms = pace_ms
+        self.render = render
+        self.greet = greet
+        self._next_ms = 0
+
+    def rewind(self, now_ms: int) -> None:
+        self._next_ms = now_ms - now_ms % self.pace_ms + self.pace_ms
+
+    def join(self, session: Session, now_ms: int) -> None:
+        super().join(session, now_ms)
+        if self.greet is not None:
+            session.queue(self.wrap([(now_ms, self.greet(now_ms))], combined=session.combined))
+
+    def due(self, until_ms: int) -> Payloads:
+        said: Payloads = []
+        while self._next_ms <= until_ms:
+            text = self.render(self._next_ms)
+            if text is not None:
+                said.append((self._next_ms, text))
+            self._next_ms += self.pace_ms
+        return said
