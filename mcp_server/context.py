@@ -27,6 +27,7 @@ from orderflow.distribution import (
     page_start,
     series_name,
 )
+from orderflow.errors import StoreError
 from orderflow.histogram import Histogram, merge
 from orderflow.parts import FootprintPart
 from orderflow.report import Report
@@ -42,6 +43,7 @@ CLOSING_MINUTES = 3
 """A closed minute is looked for so far back."""
 TOO_SHORT = "distributions are kept for timeframes of a minute and longer"
 NOT_OVER = "the window is not over; ask for window=rolling"
+AWAY = "the stored history can't be read right now"
 NOT_SEEN = "the instrument has no closed window of this length yet"
 
 
@@ -84,12 +86,15 @@ class Context:
         found: dict[str, InstrumentContext] = {}
         before = window.start_ms
         if reason is None:
-            for instrument in selection.instruments:
-                part = self._closed(instrument.name, window)
-                if part is not None:
-                    before = min(before, part.window.start_ms)
-                    found[instrument.name] = await self._instrument(part, name, hours)
-            reason = None if found else NOT_SEEN
+            parts = [self._closed(item.name, window) for item in selection.instruments]
+            seen = [part for part in parts if part is not None]
+            before = min([before, *(part.window.start_ms for part in seen)])
+            try:
+                for part in seen:
+                    found[part.instrument.name] = await self._instrument(part, name, hours)
+                reason = None if found else NOT_SEEN
+            except StoreError:
+                found, reason = {}, AWAY
         return ContextReport(
             timeframe=name,
             hours=hours,

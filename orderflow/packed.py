@@ -141,6 +141,38 @@ def then(blocks: Sequence[PackedBars]) -> FootprintBar:
     return msgspec.structs.replace(whole, rows=merged_rows(blocks, row_size))
 
 
+def between(block: PackedBars, start_ms: int, end_ms: int) -> FootprintBar | None:
+    """The bars that start in [start_ms, end_ms) as one; None when there is none.
+
+    MergeError when the single bars were dropped.
+    """
+    columns = _single(block)
+    flows = _flows(block, columns)
+    chosen = [k for k, bar in enumerate(flows) if start_ms <= bar.start_ms < end_ms]
+    if not chosen:
+        return None
+    span = slice(chosen[0], chosen[-1] + 1)
+    sizes = sizes_from_bytes(columns.sizes, len(flows))[span]
+    prints = prints_from_bytes(columns.prints, flows)[span]
+    whole = footprint.then(
+        [
+            FootprintBar(bar, block.row_size, {}, size, largest)
+            for bar, size, largest in zip(flows[span], sizes, prints, strict=True)
+        ]
+    )
+    edges = np.concatenate(([0], np.cumsum(varint.decode(block.counts))))
+    table = _bar_rows([block])[:, edges[span.start] : edges[span.stop]]
+    if block.volume_lots >= SMALL:
+        ones = np.ones(table.shape[1], dtype=np.int64)
+        return msgspec.structs.replace(whole, rows=_summed_slowly(table, ones, ones))
+    return msgspec.structs.replace(whole, rows=_summed(table))
+
+
+def flows_of(block: PackedBars) -> list[FlowBar]:
+    """The flows of the single bars; MergeError when they were dropped."""
+    return _flows(block, _single(block))
+
+
 def merged_rows(
     blocks: Sequence[PackedBars], row_size: Decimal, *, by_bar: bool = False
 ) -> dict[int, Row]:

@@ -31,7 +31,6 @@ from orderflow.trade import (
 )
 from processor import trust, windows
 from processor.grids import Grid, Grids
-from processor.history import KEPT_MS
 from processor.stream import MinuteResult, Stream
 
 
@@ -159,7 +158,7 @@ class Engine:
             return Results([], [], repairs)
         self.version += 1
         closed = self._windows(stream, minutes, now_ms)
-        stream.history.forget_before(minutes[-1].bar.flow.start_ms - KEPT_MS)
+        stream.history.tidy(max(minute.bar.flow.start_ms for minute in minutes))
         return Results(minutes, closed, repairs)
 
     def _windows(

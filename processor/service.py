@@ -21,9 +21,10 @@ from backbone.settings import Settings
 from backbone.store.base import FOOTPRINTS, Query, Record, Store
 from orderflow.encoding import bar_from_body
 from orderflow.errors import BusError, StoreError, WadmError
-from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms, rolling
+from orderflow.timeframe import HOUR_MS, MINUTE_MS, TIMEFRAMES, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
 from processor import checkpoint, trust, windows
+from processor.block import Piece
 from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results, Said
@@ -31,6 +32,7 @@ from processor.history import KEPT_MS
 from processor.ingestion import ingestion_record
 from processor.live import ProcessorView
 from processor.records import minute_records, refresh_record, window_records
+from processor.stream import Stream
 from processor.waiting import Waiting
 
 log = structlog.get_logger()
@@ -51,6 +53,7 @@ TRADES_PER_TURN = 500
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
 LOAD_CHUNK = 240
+FILL_EVERY_S = 1.0
 
 
 class ProcessorService:
@@ -111,19 +114,21 @@ class ProcessorService:
         """Restore, then process until cancelled; a last checkpoint on the way out."""
         self._subscription = await self.bus.subscribe(TRADES, "processor")
         await self.restore()
-        loading = asyncio.create_task(self._load_history())
         chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
         chronicling.add_done_callback(self._chronicle_ended)
-        keeping = asyncio.create_task(self.derivatives.run(self.bus))
+        beside = [
+            chronicling,
+            asyncio.create_task(self._keep_history()),
+            asyncio.create_task(self.derivatives.run(self.bus)),
+        ]
         try:
             await self._consume(self._subscription)
         except BusError:
             log.info("processor.bus_closed")
         finally:
-            loading.cancel()
-            chronicling.cancel()
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._finish()
 
     async def restore(self) -> None:
@@ -137,22 +142,40 @@ class ProcessorService:
         self.view.restored = True
         log.info("processor.restored", streams=len(self.engine.streams))
 
-    async def _load_history(self) -> None:
-        """Closed minutes of the last day, newest first, while trades are already applied."""
+    async def _keep_history(self) -> None:
+        """Closed minutes of the last day, then those of hours that windows begin in."""
         for name, stream in list(self.engine.streams.items()):
-            end = stream.evicted_before_ms or stream.next_close_ms or 0
-            oldest = end - KEPT_MS
-            while end > oldest:
-                start = max(oldest, end - LOAD_CHUNK * MINUTE_MS)
-                query = Query(FOOTPRINTS, name, "1m", start, end, wall_ms(), LOAD_CHUNK)
-                for record in await self.store.query(query):
-                    bar, quality = bar_from_body(record.body)
-                    if record.start_ms not in stream.history.minutes:
-                        stream.history.put(bar, quality)
-                end = start
-                await asyncio.sleep(0)
+            await self._load_day(name, stream)
         self._history_loaded.set()
         log.info("processor.history_loaded")
+        while True:
+            for name, stream in list(self.engine.streams.items()):
+                for hour in sorted(stream.history.wanted):
+                    stream.history.fill(hour, await self._stored(name, hour, hour + HOUR_MS))
+                    await asyncio.sleep(0)
+            await asyncio.sleep(FILL_EVERY_S)
+
+    async def _load_day(self, name: str, stream: Stream) -> None:
+        """A stream's last day, newest first, while trades are already applied."""
+        end = stream.evicted_before_ms or stream.next_close_ms or 0
+        oldest = end - KEPT_MS
+        while end > oldest:
+            start = max(oldest, end - LOAD_CHUNK * MINUTE_MS)
+            for bar, quality in await self._stored(name, start, end):
+                if not stream.history.holds(bar.flow.start_ms):
+                    stream.history.put(bar, quality)
+            stream.history.tidy(end)
+            end = start
+            await asyncio.sleep(0)
+
+    async def _stored(self, name: str, start_ms: int, end_ms: int) -> list[Piece]:
+        """Closed minutes of a stream from the store, as soon as it answers."""
+        query = Query(FOOTPRINTS, name, "1m", start_ms, end_ms, wall_ms(), LOAD_CHUNK)
+        while True:
+            try:
+                return [bar_from_body(record.body) for record in await self.store.query(query)]
+            except StoreError:
+                await asyncio.sleep(FILL_EVERY_S)
 
     def _chronicle_ended(self, task: asyncio.Task[None]) -> None:
         """A chronicle that breaks stops the processor, instead of falling behind unseen."""
@@ -269,12 +292,7 @@ class ProcessorService:
         if minute_ms <= self._refreshed.get(name, 0) or minute_ms < floor_ms(now, MINUTE_MS):
             return
         self._refreshed[name] = minute_ms
-        stream = self.engine.streams[name]
-        bars = {}
-        for timeframe, length in TIMEFRAMES.items():
-            piece = windows.footprint_of(stream, rolling(minute_ms - 1, length), minute_ms)
-            if piece is not None:
-                bars[timeframe] = piece[0]
+        bars = windows.profiles(self.engine.streams[name], minute_ms)
         self.pending.append(refresh_record(name, minute_ms, bars, wall))
 
     # Durability

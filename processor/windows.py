@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 
@@ -10,20 +11,27 @@ from orderflow import flow, footprint
 from orderflow.completeness import Quality, State, merge_qualities, worst
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
-from orderflow.timeframe import DAY_MS, MINUTE_MS, Window, floor_ms
+from orderflow.grid import served_row
+from orderflow.timeframe import DAY_MS, MINUTE_MS, TIMEFRAMES, Window, floor_ms, rolling
+from processor.block import Depth, Piece
 from processor.minute import empty_flow
 from processor.stream import Stream
 
-Piece = tuple[FootprintBar, Quality]
 
-
-def pieces(stream: Stream, window: Window, now_ms: int) -> list[Piece]:
-    """Closed minutes (whole hours merged) and open minutes of a window, in time order."""
+def pieces(
+    stream: Stream,
+    window: Window,
+    now_ms: int,
+    *,
+    depth: Depth = "all",
+    row_size: Decimal | None = None,
+) -> list[Piece]:
+    """Closed minutes (merged where packed) and open minutes of a window, in time order."""
     first_open = stream.next_close_ms
     if first_open is None:
         return list(_open_minutes(stream, window, window.start_ms, now_ms))
     closed = Window(window.start_ms, max(window.start_ms, min(window.end_ms, first_open)))
-    found = list(stream.history.pieces(closed))
+    found = list(stream.history.pieces(closed, depth=depth, row_size=row_size))
     found += _open_minutes(stream, window, max(window.start_ms, first_open), now_ms)
     return found
 
@@ -43,15 +51,40 @@ def _open_minutes(stream: Stream, window: Window, start_ms: int, now_ms: int) ->
         )
 
 
-def footprint_of(stream: Stream, window: Window, now_ms: int) -> Piece | None:
+def footprint_of(
+    stream: Stream,
+    window: Window,
+    now_ms: int,
+    *,
+    depth: Depth = "all",
+    row_size: Decimal | None = None,
+) -> Piece | None:
     """A window's bar and evidence; None when nothing of it was ever observed."""
-    parts = pieces(stream, window, now_ms)
+    parts = pieces(stream, window, now_ms, depth=depth, row_size=row_size)
     if not parts:
         return None
     bar = footprint.then([part[0] for part in parts])
     span = msgspec.structs.replace(bar.flow, start_ms=window.start_ms, end_ms=window.end_ms)
     quality = whole_quality([part[1] for part in parts], window, now_ms)
     return msgspec.structs.replace(bar, flow=span), quality
+
+
+def profiles(stream: Stream, minute_ms: int) -> dict[str, FootprintBar]:
+    """The rolling window of every timeframe up to a minute, on its served rows."""
+    instrument = stream.instrument
+    found = stream.grids.at(minute_ms - 1, instrument.tick_size, stream.history.hour_ranges)
+    bars = {}
+    for name, length in TIMEFRAMES.items():
+        piece = footprint_of(
+            stream,
+            rolling(minute_ms - 1, length),
+            minute_ms,
+            depth="rows",
+            row_size=served_row(found.row_size, found.hour_range, name),
+        )
+        if piece is not None:
+            bars[name] = piece[0]
+    return bars
 
 
 def whole_quality(parts: list[Quality], window: Window, now_ms: int) -> Quality:
@@ -74,7 +107,7 @@ def flow_bars(stream: Stream, window: Window, step_ms: int, now_ms: int) -> list
     if step_ms < MINUTE_MS:
         fine = [bar for bar in _cells(stream, window) if not bar.empty]
     else:
-        fine = [bar.flow for bar, _ in _minutes(stream, window, now_ms) if not bar.flow.empty]
+        fine = [bar for bar in _minutes(stream, window, now_ms) if not bar.empty]
     bars: list[FlowBar] = []
     for bar in fine:
         start = floor_ms(bar.start_ms, step_ms)
@@ -85,27 +118,23 @@ def flow_bars(stream: Stream, window: Window, step_ms: int, now_ms: int) -> list
     return [msgspec.structs.replace(bar, end_ms=bar.start_ms + step_ms) for bar in bars]
 
 
-def _minutes(stream: Stream, window: Window, now_ms: int) -> Iterator[Piece]:
-    """Single minutes of a window."""
-    for start in range(window.start_ms, window.end_ms, MINUTE_MS):
-        minute = stream.history.minutes.get(start)
-        if minute is not None:
-            yield FootprintBar(minute.flow, minute.row_size, {}), minute.quality
+def _minutes(stream: Stream, window: Window, now_ms: int) -> Iterator[FlowBar]:
+    """Flows of the single minutes of a window."""
+    for start, bar in stream.history.flows(window):
+        if bar is not None:
+            yield bar
         elif stream.next_close_ms is None or start >= stream.next_close_ms:
-            yield from _open_minutes(stream, Window(start, start + MINUTE_MS), start, now_ms)
+            minute = Window(start, start + MINUTE_MS)
+            yield from (bar.flow for bar, _ in _open_minutes(stream, minute, start, now_ms))
 
 
 def _cells(stream: Stream, window: Window) -> Iterator[FlowBar]:
     """The 5 s bars of a window."""
     for start in range(floor_ms(window.start_ms, MINUTE_MS), window.end_ms, MINUTE_MS):
-        minute = stream.history.minutes.get(start)
-        if minute is not None:
-            cells = minute.cells
-        elif start in stream.minutes:
+        cells = stream.history.cells(start)
+        if cells is None and start in stream.minutes:
             cells = tuple(stream.minutes[start].cell_bars(stream.instrument))
-        else:
-            continue
-        for cell in cells:
+        for cell in cells or ():
             if window.start_ms <= cell.start_ms < window.end_ms:
                 yield cell
 
@@ -120,7 +149,7 @@ def flow_of(
         if window.end_ms % MINUTE_MS == 0
         else floor_ms(window.end_ms, MINUTE_MS) + MINUTE_MS,
     )
-    parts = pieces(stream, outer, now_ms)
+    parts = pieces(stream, outer, now_ms, depth="flow")
     if not parts:
         return None
     fine = outer != window
@@ -158,7 +187,7 @@ def cumulative_delta(stream: Stream, end_ms: int, now_ms: int) -> tuple[int, int
     The anchor is later where observation began later.
     """
     day = floor_ms(end_ms - 1, DAY_MS)
-    parts = pieces(stream, Window(day, end_ms), now_ms)
+    parts = pieces(stream, Window(day, end_ms), now_ms, depth="flow")
     total = sum(bar.flow.delta_lots for bar, _ in parts)
     anchor = min((bar.flow.start_ms for bar, _ in parts), default=end_ms)
     return total, max(day, anchor)

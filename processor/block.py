@@ -1,0 +1,96 @@
+"""Closed minutes of one hour of one instrument, packed, with the evidence of each. Pure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from orderflow import flow, packed
+from orderflow.columns import qualities_from_bytes, qualities_to_bytes
+from orderflow.completeness import Quality, merge_qualities
+from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.packed import PackedBars
+
+Piece = tuple[FootprintBar, Quality]
+"""A bar and the evidence behind it."""
+
+Depth = Literal["flow", "rows", "all"]
+"""What a merge is for: the flow alone, volume at price as well, or the prints by size too."""
+
+
+class Block(msgspec.Struct, gc=False, frozen=True):
+    """Minutes of one hour in time order; `flow`, `quality`: of all of them together.
+
+    A thin block has only their sum left: it answers for the whole hour or not at all.
+    """
+
+    bars: PackedBars
+    qualities: bytes
+    flow: FlowBar
+    quality: Quality
+    count: int
+
+    @property
+    def thin(self) -> bool:
+        """True when single minutes are not in it."""
+        return self.bars.bars is None
+
+
+def block_of(minutes: Sequence[Piece]) -> Block:
+    """Pack minutes; MergeError when they can't share a block."""
+    qualities = [quality for _, quality in minutes]
+    bars = packed.pack([bar for bar, _ in minutes])
+    return Block(
+        bars,
+        qualities_to_bytes(qualities),
+        packed.then([bars]).flow,
+        merge_qualities(qualities, in_time=True),
+        len(minutes),
+    )
+
+
+def minutes_of(block: Block) -> list[Piece]:
+    """The minutes as they were packed."""
+    return list(zip(packed.unpack(block.bars), qualities_from_bytes(block.qualities), strict=True))
+
+
+def thinned(block: Block) -> Block:
+    """Only the sum."""
+    return msgspec.structs.replace(block, bars=packed.totals_only(block.bars), qualities=b"")
+
+
+def part_of(
+    block: Block, start_ms: int, end_ms: int, depth: Depth, row_size: Decimal
+) -> Piece | None:
+    """The minutes that start in [start_ms, end_ms) as one."""
+    found = [
+        (bar, quality)
+        for bar, quality in zip(
+            packed.flows_of(block.bars), qualities_from_bytes(block.qualities), strict=True
+        )
+        if start_ms <= bar.start_ms < end_ms
+    ]
+    if not found:
+        return None
+    quality = merge_qualities([one for _, one in found], in_time=True)
+    if depth == "flow":
+        total = functools.reduce(flow.then, [one for one, _ in found])
+        return FootprintBar(total, row_size, {}), quality
+    part = packed.between(block.bars, start_ms, end_ms)
+    return None if part is None else (part.coarsened(row_size), quality)
+
+
+def whole_of(blocks: Sequence[Block], depth: Depth, row_size: Decimal) -> Piece:
+    """Consecutive blocks as one."""
+    quality = merge_qualities([block.quality for block in blocks], in_time=True)
+    parts = [block.bars for block in blocks]
+    if depth == "all":
+        return packed.then(parts).coarsened(row_size), quality
+    total = functools.reduce(flow.then, [block.flow for block in blocks])
+    rows = packed.merged_rows(parts, row_size) if depth == "rows" else {}
+    return FootprintBar(total, row_size, rows), quality
