@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 from backbone.clock import wall_ms
@@ -43,6 +43,7 @@ CLOSING_MINUTES = 3
 """A closed minute is looked for so far back."""
 TOO_SHORT = "distributions are kept for timeframes of a minute and longer"
 NOT_OVER = "the window is not over; ask for window=rolling"
+AWAY_MS = 5_000
 AWAY = "the stored history can't be read right now"
 NOT_SEEN = "the instrument has no closed window of this length yet"
 
@@ -61,6 +62,7 @@ class Context:
         self.live = live
         self.store = store
         self.cache: dict[tuple[str, str, str, int], History] = {}
+        self._away_until_ms = 0
 
     async def added(
         self, report: R, asked: Question, selection: Selection, window: Window, wanted: Wanted
@@ -89,12 +91,7 @@ class Context:
             parts = [self._closed(item.name, window) for item in selection.instruments]
             seen = [part for part in parts if part is not None]
             before = min([before, *(part.window.start_ms for part in seen)])
-            try:
-                for part in seen:
-                    found[part.instrument.name] = await self._instrument(part, name, hours)
-                reason = None if found else NOT_SEEN
-            except StoreError:
-                found, reason = {}, AWAY
+            found, reason = await self._instruments(seen, name, hours)
         return ContextReport(
             timeframe=name,
             hours=hours,
@@ -105,6 +102,22 @@ class Context:
             instruments=found,
             reason=reason,
         )
+
+    async def _instruments(
+        self, parts: Sequence[FootprintPart], name: str, hours: Hours
+    ) -> tuple[dict[str, InstrumentContext], str | None]:
+        """Contexts by instrument, or why there is none; a store that failed is left in peace."""
+        wall = wall_ms()
+        if wall < self._away_until_ms:
+            return {}, AWAY
+        try:
+            found = {
+                part.instrument.name: await self._instrument(part, name, hours) for part in parts
+            }
+        except StoreError:
+            self._away_until_ms = wall + AWAY_MS
+            return {}, AWAY
+        return found, None if found else NOT_SEEN
 
     def _closed(self, instrument: str, window: Window) -> FootprintPart | None:
         """The newest window of this length, not after the asked one, whose minutes are closed."""
