@@ -59,6 +59,22 @@ class Settings:
     public_hosts: str = _setting(
         "", "Further host names (host or host:port) the server answers for, by comma."
     )
+    keys: str = _setting(
+        "auto",
+        "API keys: auto needs one beyond loopback, and everywhere once one was made.",
+        ("auto", "required"),
+    )
+    key_cost: int = _setting(10, "bcrypt cost of new keys, 4 to 15; 10 is 50 ms of a core.")
+    api_key_file: str = _setting("", "File with the key that `wadm status` and `doctor` send.")
+    requests_per_minute: int = _setting(
+        60, "Budget of a key over REST and MCP together; a key may have another."
+    )
+    limits_storage: str = _setting(
+        "memory://", "Where budgets are counted; async+redis://HOST:PORT shares them.", secret=True
+    )
+    trusted_proxies: str = _setting(
+        "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, by comma."
+    )
     collector_buffer: int = _setting(
         1_000, "Trades buffered per stream before an overflow marks a gap; grows with the rate."
     )

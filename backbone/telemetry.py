@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from backbone.breaker import BreakerStatus
+from backbone.keys.text import redacted
 from backbone.live import FeedStatus, LiveView, StreamStatus
 
 STREAM_COUNTERS = {
@@ -61,17 +62,36 @@ def configure_logs(level: str) -> None:
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
-    logging.getLogger().setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithoutKeys("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _without_keys,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+
+
+class _WithoutKeys(logging.Formatter):
+    """The same for what libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+def _without_keys(
+    _: object, __: str, entry: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """No log keeps a key, whatever text it came in with."""
+    return {
+        name: redacted(value) if isinstance(value, str) else value for name, value in entry.items()
+    }
 
 
 class Statuses(Collector):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,26 +15,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backbone.settings import Settings
+from mcp_server.access.access import Access
+from mcp_server.access.gate import BODY_BYTES, Gate
 from mcp_server.http import Http, Metrics
 from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
 from mcp_server.tools import build_tools
-from orderflow.errors import ConfigError
 
-BODY_BYTES = 65_536
 DRAIN_S = 5
-
-
-def check_bind(host: str) -> None:
-    """Only loopback without an API key; ConfigError says what to do."""
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    if host != "localhost":
-        raise ConfigError(
-            "WADM_HOST must be a loopback address: there are no API keys in this version; "
-            "put a reverse proxy in front of 127.0.0.1"
-        )
 
 
 def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
@@ -45,10 +32,11 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
         transport_security=_security(settings), max_request_body_size=BODY_BYTES
     )
     manager = mcp.session_manager
+    access = Access(queries.store, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with manager.run():
+        async with access.running(), manager.run():
             yield
 
     base = settings.base_path.rstrip("/")
@@ -62,7 +50,9 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
         lifespan=lifespan,
         exception_handlers=dict(HANDLERS),
     )
+    app.add_middleware(Gate, access=access, base_path=base)
     app.add_middleware(Guard)
+    app.state.access = access
     app.state.mcp = mcp
     return app
 
@@ -121,7 +111,6 @@ class Server(uvicorn.Server):
 
 def build_server(app: Starlette, settings: Settings) -> Server:
     """A server for the application; call `serve()` in a task and set `should_exit` to end it."""
-    check_bind(settings.host)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -130,6 +119,7 @@ def build_server(app: Starlette, settings: Settings) -> Server:
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
     )
     server = Server(config)
     server.mcp = app.state.mcp

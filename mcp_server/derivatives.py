@@ -6,6 +6,7 @@ from backbone.clock import wall_ms
 from backbone.live import LiveView
 from backbone.store.base import DERIVATIVES, Query, Store
 from mcp_server.parameters import Question
+from mcp_server.selection import selected
 from orderflow.answers import iso
 from orderflow.derivative_reports import (
     DerivativeMinuteReport,
@@ -16,7 +17,6 @@ from orderflow.derivative_reports import (
 from orderflow.derivatives import DerivativeMinute, Liquidated, minute_from_body
 from orderflow.errors import NotFoundError, NotReadyError, StoreError
 from orderflow.instrument import Instrument, Market
-from orderflow.symbols import resolve
 from orderflow.timeframe import DAY_MS, MINUTE_MS, floor_ms
 
 DERIVATIVE_NAMES = ("exchange", "start", "end", "limit", "numbers")
@@ -35,7 +35,7 @@ class DerivativeQueries:
 
     async def derivatives(self, asked: Question) -> DerivativesReport:
         """The newest closed minutes of a symbol's perpetuals, or those of a range."""
-        selection = resolve(asked.symbol, self.live.instruments(), asked.exchange, "perp")
+        selection = selected(asked.symbol, self.live.instruments(), asked.exchange, "perp")
         found = [item for item in selection.instruments if item.market is Market.PERP]
         if not found:
             raise NotFoundError(f"{selection.symbol} has no perpetual here; see /symbols")

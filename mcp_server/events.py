@@ -14,6 +14,7 @@ from backbone.live import LiveView
 from backbone.store.base import EVENTS, Query, Store
 from mcp_server import parameters
 from mcp_server.parameters import Numbers
+from mcp_server.selection import selected
 from orderflow.answers import iso
 from orderflow.base_rates import METHOD, Horizon, base_rates
 from orderflow.context_reports import (
@@ -27,7 +28,7 @@ from orderflow.context_reports import (
 from orderflow.detectors import DETECTORS
 from orderflow.errors import NotFoundError, NotReadyError, ValidationError
 from orderflow.event import CORRECTION, EVENT_SERIES, HORIZONS_MIN, Event, events_from_body
-from orderflow.symbols import Selection, resolve
+from orderflow.symbols import Selection
 from orderflow.timeframe import DAY_MS, MINUTE_MS, parse_timeframe
 
 KINDS = (*DETECTORS, CORRECTION)
@@ -181,7 +182,7 @@ class EventQueries:
         instruments = self.live.instruments()
         if not instruments:
             raise NotReadyError("nothing is collected yet; try again", retry_after_s=RETRY_S)
-        selection = resolve(asked.symbol, instruments, asked.exchange, asked.market)
+        selection = selected(asked.symbol, instruments, asked.exchange, asked.market)
         wall = wall_ms()
         as_of = wall if asked.as_of_ms is None else asked.as_of_ms
         if as_of < wall - KEPT_DAYS * DAY_MS:

@@ -16,6 +16,7 @@ from mcp_server.parameters import FLOW, FOOTPRINT, PROFILE, SNAPSHOT, SUMMARY, Q
 from mcp_server.payload import encoded, etag
 from mcp_server.queries import Queries
 from orderflow.report import Report
+from orderflow.reports import HealthReport
 from orderflow.timeframe import MINUTE_MS
 
 Metrics = Callable[[], tuple[bytes, str]]
@@ -109,11 +110,12 @@ class Http:
         return self._answer(request, await self.queries.status(), self._bare(request))
 
     async def health(self, request: Request) -> Response:
-        """The same as /status, 503 while there is nothing to serve."""
+        """For everybody: 503 while there is nothing to serve, and no more than that."""
         report = await self.queries.status()
         stale = report.worst_lag_ms is not None and report.worst_lag_ms > 2 * MINUTE_MS
-        body = encoded(report, "json")
-        return Response(body, 503 if not report.ready or stale else 200, HEADERS, JSON)
+        status = "starting" if not report.ready else "stale" if stale else "ok"
+        body = encoded(HealthReport(status=status, ready=report.ready), "json")
+        return Response(body, 200 if status == "ok" else 503, HEADERS, JSON)
 
     async def livez(self, request: Request) -> Response:
         """The loop turns."""

@@ -85,7 +85,7 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
     ),
     "/symbols": ("What is collected", ("numbers",), (reports.SymbolsReport,)),
     "/status": ("Streams and connections", ("numbers",), (reports.StatusReport,)),
-    "/health": ("Status, 503 while not ready", (), (reports.StatusReport,)),
+    "/health": ("503 while not ready; needs no key", (), (reports.HealthReport,)),
 }
 
 

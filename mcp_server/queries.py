@@ -18,6 +18,7 @@ from mcp_server.context import Context
 from mcp_server.derivatives import DerivativeQueries
 from mcp_server.events import EventQueries
 from mcp_server.parameters import MOST_FULL_BARS, Question
+from mcp_server.selection import selected
 from orderflow import answers, footprint, reports
 from orderflow.answers import Wanted, iso
 from orderflow.completeness import Quality, State, merge_qualities
@@ -28,7 +29,7 @@ from orderflow.footprint import FootprintBar
 from orderflow.grid import checked_row
 from orderflow.instrument import Instrument
 from orderflow.parts import FlowPart, FootprintPart
-from orderflow.symbols import Selection, resolve
+from orderflow.symbols import Selection
 from orderflow.timeframe import (
     CELL_MS,
     MINUTE_MS,
@@ -215,7 +216,7 @@ class Queries:
         instruments = self.live.instruments()
         if not instruments:
             raise NotReadyError("nothing is collected yet; try again", retry_after_s=RETRY_S)
-        return resolve(asked.symbol, instruments, asked.exchange, asked.market)
+        return selected(asked.symbol, instruments, asked.exchange, asked.market)
 
     def _wanted(self, asked: Question, selection: Selection, name: str) -> Wanted:
         sizes = [self.live.default_row_sizes(i.name) for i in selection.instruments]

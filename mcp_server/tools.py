@@ -12,6 +12,7 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from mcp_server import parameters
+from mcp_server.access.tool_scope import tool_scope
 from mcp_server.events import EVENT_NAMES, KINDS, RATE_NAMES, EventQuestion, event_question
 from mcp_server.parameters import FLOW, PROFILE, Numbers
 from mcp_server.payload import ENCODERS, structured
@@ -87,6 +88,7 @@ def build_tools(queries: Queries) -> MCPServer:
         log_level="WARNING",
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": hint},
+        middleware=[tool_scope],
     )
 
     @mcp.tool(title="Collected symbols", annotations=READ_ONLY)

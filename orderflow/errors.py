@@ -103,3 +103,24 @@ class NotReadyError(RequestError):
 
     code = "NOT_READY"
     status = 503
+
+
+class UnauthorizedError(RequestError):
+    """No key, or none that is known."""
+
+    code = "UNAUTHORIZED"
+    status = 401
+
+
+class ForbiddenError(RequestError):
+    """The key is good, but not for this."""
+
+    code = "FORBIDDEN"
+    status = 403
+
+
+class RateLimitError(RequestError):
+    """The budget is used up; `retry_after_s` says when there is more."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    status = 429

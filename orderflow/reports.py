@@ -374,6 +374,13 @@ class StatusReport(Report):
     rest: dict[str, dict[str, int]]
 
 
+class HealthReport(Report):
+    """All that anybody without a key may know: `status` is ok, starting or stale."""
+
+    status: str
+    ready: bool
+
+
 class ErrorReport(Report):
     """Every error, over REST and MCP."""
 

@@ -35,7 +35,7 @@ from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm import live, operate
+from wadm import keys, live, operate
 from wadm.columns import COLUMNS
 from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
 from wadm.compute import compute as computed
@@ -52,6 +52,7 @@ app = typer.Typer(
 )
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 app.add_typer(tape_app, name="tape")
+app.add_typer(keys.app, name="keys")
 out = Console()
 notes = Console(stderr=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

@@ -12,13 +12,15 @@ import structlog
 
 from backbone.breaker import BreakerStatus
 from backbone.bus.memory import MemoryBus
+from backbone.keys.book import KeyBook
 from backbone.live import FeedStatus
 from backbone.settings import Settings
 from backbone.store import STORES
 from backbone.store.base import Store
 from backbone.telemetry import LoopStall, Statuses, metrics_page
 from collectors.service import CollectorService
-from mcp_server.app import Server, build_app, build_server, check_bind
+from mcp_server.app import Server, build_app, build_server
+from mcp_server.binding import check_bind, is_loopback
 from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
@@ -119,10 +121,11 @@ def spare_the_collector() -> None:
 @contextlib.asynccontextmanager
 async def opened_store(settings: Settings, source: str) -> AsyncIterator[Store]:
     """The configured store, which belongs to one source for ever."""
-    check_bind(settings.host)
     store = STORES[settings.store](settings, source)
     await store.open(source)
     try:
+        if not is_loopback(settings.host):
+            check_bind(settings.host, keys=await KeyBook(store).any_active())
         yield store
     finally:
         await store.close()

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from backbone.settings import Settings
 from backbone.store import LIVE, reading_store
-from orderflow.errors import StoreError
+from orderflow.errors import ConfigError, StoreError
 
 Level = Literal["good", "note", "problem"]
 MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
@@ -104,11 +104,20 @@ def server_status(settings: Settings) -> dict[str, Any] | None:
     """The status answer of the running server; None when there is none."""
     url = f"http://{settings.host}:{settings.port}{settings.base_path}/status"
     try:
-        answer = httpx2.get(url, timeout=ASK_S)
+        answer = httpx2.get(url, timeout=ASK_S, headers=_key_header(settings))
     except httpx2.HTTPError:
         return None
     report: dict[str, Any] | None = answer.json() if answer.status_code == 200 else None
     return report
+
+
+def _key_header(settings: Settings) -> dict[str, str]:
+    if not settings.api_key_file:
+        return {}
+    try:
+        return {"X-API-Key": Path(settings.api_key_file).read_text().strip()}
+    except OSError as error:
+        raise ConfigError("WADM_API_KEY_FILE can't be read") from error
 
 
 def status_table(report: dict[str, Any]) -> Table:

@@ -21,6 +21,10 @@ EVENTS = "events"
 DISTRIBUTIONS = "distributions"
 DERIVATIVES = "derivatives"
 INGESTION = "ingestion_status"
+API_KEYS = "api_keys"
+KEY_USAGE = "key_usage"
+AUDIT = "audit"
+SYSTEM_METRICS = "system_metrics"
 COLLECTIONS = (
     FLOW_BARS,
     FOOTPRINTS,
@@ -30,8 +34,14 @@ COLLECTIONS = (
     DISTRIBUTIONS,
     DERIVATIVES,
     INGESTION,
+    API_KEYS,
+    KEY_USAGE,
+    AUDIT,
+    SYSTEM_METRICS,
 )
 EVERY_REVISION = frozenset({VOLUME_PROFILE, DISTRIBUTIONS})
+FAR_FUTURE_MS = 253_402_300_799_000
+"""The end of the year 9999: the expiry of what is kept until somebody removes it."""
 
 
 class Record(msgspec.Struct, gc=False, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_server.app import check_bind
+from mcp_server.binding import check_bind
 from orderflow.errors import ConfigError
 
 
@@ -16,6 +16,7 @@ def test_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::", "example.com"])
 def test_elsewhere(host: str) -> None:
-    """Anything else is refused with the way out."""
-    with pytest.raises(ConfigError, match="loopback"):
+    """Anything else is refused with the way out, until there is a key."""
+    with pytest.raises(ConfigError, match="wadm keys create"):
         check_bind(host)
+    check_bind(host, keys=True)

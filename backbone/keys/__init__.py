@@ -1,0 +1,1 @@
+"""API keys: their text, their records, and the book that keeps them."""

@@ -1,0 +1,99 @@
+"""Budget: requests per minute of a key, one for REST and MCP, in a moving window.
+
+Strategy and storage are those of `slowapi.Limiter`. Several servers share one budget through a
+storage that they share: an address that begins with `async+`, for example `async+redis://`.
+"""
+
+from __future__ import annotations
+
+import time
+from math import ceil
+from typing import NamedTuple, Protocol
+
+from limits import RateLimitItemPerMinute, WindowStats
+from limits.aio.strategies import MovingWindowRateLimiter as SharedWindow
+from limits.storage import storage_from_string
+from limits.strategies import RateLimiter
+from slowapi import Limiter
+from starlette.requests import Request
+
+STRATEGY = "moving-window"
+MINUTE_S = 60
+OWN_MEMORY = "memory://"
+
+
+class Spent(NamedTuple):
+    """One request against a budget: whether it fits, and what is left."""
+
+    fits: bool
+    most: int
+    left: int
+    reset_s: int
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RateLimit fields as the IETF draft has them; Retry-After when it did not fit."""
+        fields = [
+            (b"ratelimit-policy", b'"default";q=%d;w=%d' % (self.most, MINUTE_S)),
+            (b"ratelimit", b'"default";r=%d;t=%d' % (self.left, self.reset_s)),
+        ]
+        if not self.fits:
+            fields.append((b"retry-after", b"%d" % self.reset_s))
+        return fields
+
+
+class Windows(Protocol):
+    """What counts."""
+
+    async def hit(self, item: RateLimitItemPerMinute, name: str) -> bool: ...
+
+    async def stats(self, item: RateLimitItemPerMinute, name: str) -> WindowStats: ...
+
+
+class OwnWindows:
+    """In this process: a few microseconds, so no thread."""
+
+    def __init__(self) -> None:
+        limiter = Limiter(key_func=_nobody, strategy=STRATEGY, storage_uri=OWN_MEMORY)
+        self._windows: RateLimiter = limiter.limiter
+
+    async def hit(self, item: RateLimitItemPerMinute, name: str) -> bool:
+        return self._windows.hit(item, name)
+
+    async def stats(self, item: RateLimitItemPerMinute, name: str) -> WindowStats:
+        return self._windows.get_window_stats(item, name)
+
+
+class SharedWindows:
+    """In a storage that other servers count in as well."""
+
+    def __init__(self, address: str) -> None:
+        self._windows = SharedWindow(storage_from_string(address))
+
+    async def hit(self, item: RateLimitItemPerMinute, name: str) -> bool:
+        return await self._windows.hit(item, name)
+
+    async def stats(self, item: RateLimitItemPerMinute, name: str) -> WindowStats:
+        return await self._windows.get_window_stats(item, name)
+
+
+class Budget:
+    """Counts requests by key id."""
+
+    def __init__(self, per_minute: int, storage: str) -> None:
+        self.per_minute = per_minute
+        self._windows: Windows = OwnWindows() if storage == OWN_MEMORY else SharedWindows(storage)
+
+    async def spend(self, name: str, per_minute: int | None) -> Spent:
+        """Count one request of this key; one that does not fit is not counted."""
+        most = self.per_minute if per_minute is None else per_minute
+        item = RateLimitItemPerMinute(most)
+        fits = await self._windows.hit(item, name)
+        stats = await self._windows.stats(item, name)
+        # The window's end is in wall time: that is how the storage counts.
+        reset_s = ceil(stats.reset_time - time.time_ns() / 1e9)
+        return Spent(fits, most, stats.remaining, min(MINUTE_S, max(1, reset_s)))
+
+
+def _nobody(request: Request) -> str:
+    """slowapi wants a function for its decorators, which are not used here."""
+    return ""
