@@ -55,6 +55,12 @@ class Settings:
     nats_key_file: str = _setting("", "Key of that certificate: a secret.")
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
+    health_host: str = _setting(
+        "127.0.0.1", "Address of the health and metrics of a collector or processor apart."
+    )
+    health_port: int = _setting(
+        0, "Its port; 0 takes the part's own: 8001 and 8002 for collectors, 8003."
+    )
     base_path: str = _setting("", "Path prefix of every route, for example /wadm.")
     public_hosts: str = _setting(
         "", "Further host names (host or host:port) the server answers for, by comma."

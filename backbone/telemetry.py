@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -52,6 +52,13 @@ BREAKER_OPENED = ("wadm_breaker_opened", "How often a breaker opened.")
 REST_WEIGHT = ("wadm_rest_weight_used", "REST weight asked of a venue.")
 LOOP_STALL = ("wadm_loop_stall_milliseconds", "Longest pause of the event loop lately.")
 READY = ("wadm_ready", "1 when restored and trades flow.")
+PART_GAUGES = {
+    "wadm_bus_connected": "1 while the bus between processes can be used.",
+    "wadm_store_pending_records": "Results that wait for the store.",
+    "wadm_store_failures": "Writes to the store that failed and are tried again.",
+    "wadm_replica_resyncs": "Times a server missed updates and read the store again.",
+}
+"""What only a process of its own has; a part gives those that it knows."""
 STALL_EVERY_S = 0.05
 
 
@@ -104,7 +111,9 @@ class Statuses(Collector):
         stall: LoopStall,
         breakers: Callable[[], Sequence[BreakerStatus]] = tuple,
         rest: Callable[[], dict[str, dict[str, int]]] = dict,
+        part: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        self.part = part
         self.live = live
         self.feeds = feeds
         self.stall = stall
@@ -133,6 +142,8 @@ class Statuses(Collector):
             yield counter
         yield from self._ingestion(streams)
         yield from self._guards()
+        for name, number in self.part().items():
+            yield GaugeMetricFamily(name, PART_GAUGES[name], value=number)
         yield GaugeMetricFamily(*LOOP_STALL, value=self.stall.worst_ms())
         yield GaugeMetricFamily(*READY, value=int(self.live.ready))
 

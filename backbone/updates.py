@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["state", "minute", "window"]
+Kind = Literal["state", "minute", "window", "reset"]
 
 
 class Update(msgspec.Struct, tag="update", gc=False, frozen=True):
@@ -18,7 +18,7 @@ class Update(msgspec.Struct, tag="update", gc=False, frozen=True):
 
     `state`: an instrument as it stands, with its open minutes; `minute`: a minute that closed or
     was revised; `window`: an aligned window of `timeframe` from `start_ms` that closed or was
-    revised. `sent_ms`: the venue's clock when it was sent.
+    revised; `reset`: read the store, too much was missed. `sent_ms`: the venue's clock then.
     """
 
     kind: Kind

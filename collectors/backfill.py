@@ -23,6 +23,7 @@ from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
 from orderflow.trade import (
     IDS_SKIP,
     OUT_OF_REACH,
+    AnnounceRequest,
     KlineClosed,
     RepairDone,
     RepairRequest,
@@ -70,6 +71,7 @@ class RepairWorker:
         self._newest: dict[Hole, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self.announce = asyncio.Event()
         self.repaired = 0
         self.failed = 0
 
@@ -87,6 +89,8 @@ class RepairWorker:
                     for message in delivery.messages:
                         if isinstance(message, RepairRequest):
                             self._accept(message)
+                        elif isinstance(message, AnnounceRequest):
+                            self.announce.set()
                     await subscription.ack(delivery.position)
         finally:
             for task in self._tasks:

@@ -120,6 +120,11 @@ class Feed:
             for session in self._sessions:
                 session.codec.redefine(instrument, scale)
 
+    def say_again(self) -> None:
+        """Repeat what the sessions claim."""
+        for session in self._sessions:
+            session.say_again()
+
     async def _open(self) -> Session:
         """Start a session when the limiter allows another connect."""
         await self._admitted()

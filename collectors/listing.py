@@ -115,6 +115,10 @@ class Listing:
         log.warning("listing.renamed", old=item.name, new=successor)
         return "renamed"
 
+    async def announcements(self) -> list[InstrumentChanged]:
+        """Everything listed, as it is now."""
+        return list(await asyncio.gather(*(self._describe(item) for item in self.listed.values())))
+
     async def _describe(self, listed: Listed) -> InstrumentChanged:
         instrument = listed.instrument
         candles = await self._hours(instrument)

@@ -36,6 +36,7 @@ from collectors.venues import DERIVATIVES, VENUES
 from collectors.watchdog import Watchdog
 from orderflow.errors import BusError, ConfigError, ExchangeError
 from orderflow.instrument import Instrument, Market
+from orderflow.trade import EVERY_CONNECTION, Disconnect, InstrumentChanged, instrument_of
 
 log = structlog.get_logger()
 REFRESH_S = 3_600.0
@@ -82,6 +83,7 @@ class CollectorService:
         self._pauses = Pauses(PauseList(Path(settings.data_dir)), self._pause)
         self._repairs = RepairWorker(bus, f"collector-{venue}")
         self._rest: dict[str, RestClient] = {}
+        self._listings: list[Listing] = []
         self._works: set[asyncio.Task[None]] = set()
         self._running: asyncio.Task[None] | None = None
 
@@ -113,6 +115,7 @@ class CollectorService:
             try:
                 self._spawn("repairs", self._repairs.run)
                 self._spawn("pauses", self._pauses.run)
+                self._spawn("announcements", self._announce_again)
                 for market in self.markets:
                     rest = self._client(market, http)
                     self._spawn(f"market {market.market}", partial(self._collect, market, rest))
@@ -160,10 +163,14 @@ class CollectorService:
         listing = Listing(market, rest, self.clock, self._settings.symbol_list, backoff)
         self._spawn("clock", partial(self._keep_time, listing))
         watchdog = self._watch(market, rest, listing)
+        self._listings.append(listing)
+        fresh = True
         while True:
-            news = await listing.load()
+            news: list[InstrumentChanged] = await listing.load()
             if news:
-                await self._bus.publish(TRADES, news)
+                before = [_earlier_life(news)] if fresh else []
+                fresh = False
+                await self._bus.publish(TRADES, [*news, *before])
                 self._repairs.serve(Source(market, rest, self.clock, listing.listed))
                 self._apply(market, listing)
             with contextlib.suppress(TimeoutError):
@@ -191,6 +198,16 @@ class CollectorService:
         for name, work in ((f"poll {market.market}", poller), (f"watch {market.market}", watchdog)):
             self._spawn(name, partial(work.run, known, feeds))
         return watchdog
+
+    async def _announce_again(self) -> None:
+        """Say what there is and what delivers it, whenever a processor asks."""
+        while True:
+            await self._repairs.announce.wait()
+            self._repairs.announce.clear()
+            for listing in self._listings:
+                await self._bus.publish(TRADES, await listing.announcements())
+            for feed in self.feeds:
+                feed.say_again()
 
     def _apply(self, market: VenueMarket, listing: Listing) -> None:
         """Tell running feeds what changed, and open feeds for what is new."""
@@ -293,3 +310,9 @@ class CollectorService:
         await asyncio.gather(*works, return_exceptions=True)
         for rest in self._rest.values():
             await rest.close()
+
+
+def _earlier_life(news: list[InstrumentChanged]) -> Disconnect:
+    """Whatever an earlier life of this collector claimed ended with it, said or unsaid."""
+    names = [instrument_of(event).name for event in news]
+    return Disconnect(names, EVERY_CONNECTION, 0, "collector started")

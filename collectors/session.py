@@ -271,6 +271,11 @@ class Session:
         self.buffer.put([Connected(self.names, self.name, self._seen_ms)])
         log.info("feed.connected", connection=self.name, instruments=len(self.names))
 
+    def say_again(self) -> None:
+        """Repeat the claim, for one who was not there when it was made."""
+        if self.delivering.is_set() and not self._stopped.done():
+            self.buffer.put([Connected(self.names, self.name, self._seen_ms, again=True)])
+
     # Keeping alive
 
     async def _keep(self, socket: Socket) -> str | None:

@@ -14,6 +14,7 @@ from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Counts, Run, UnorderedLedger
 from orderflow.trade import InstrumentChanged, KlineClosed, instrument_of
 from processor.coverage import NEVER, Coverage
+from processor.floor import Floor
 from processor.grids import Grid, Grids
 from processor.guard import Guard
 from processor.minute import Minute
@@ -55,6 +56,8 @@ class StreamState(msgspec.Struct):
     epoch: int = 0
     guard: Guard = msgspec.field(default_factory=Guard)
     unbalanced: int = 0
+    connections: dict[str, int] = {}
+    bus: Floor = Floor()
 
 
 class SaidWindow(msgspec.Struct):
@@ -74,15 +77,33 @@ class Checkpoint(msgspec.Struct):
     said: list[SaidWindow]
 
 
+class Place(msgspec.Struct):
+    """The part of a state that says where on the bus it was saved."""
+
+    bus: Floor = Floor()
+
+
+class Placed(msgspec.Struct):
+    """The part of a checkpoint that says where on the bus it was saved."""
+
+    state: Place
+
+
 DECODER = msgspec.json.Decoder(Checkpoint)
+POSITION_DECODER = msgspec.json.Decoder(Placed)
 
 
-def encode(stream: Stream, said: list[SaidWindow]) -> bytes:
-    """The stream as it stands."""
-    return msgspec.json.encode(Checkpoint(_state(stream), said))
+def encode(stream: Stream, said: list[SaidWindow], bus: Floor | None = None) -> bytes:
+    """The stream as it stands; `bus`: it contains everything up to there."""
+    return msgspec.json.encode(Checkpoint(_state(stream, bus or Floor()), said))
 
 
-def _state(stream: Stream) -> StreamState:
+def saved_at(blob: bytes) -> Floor:
+    """The position on the bus that a checkpoint contains."""
+    return POSITION_DECODER.decode(blob).state.bus
+
+
+def _state(stream: Stream, bus: Floor) -> StreamState:
     ledger, coverage = stream.ledger, stream.coverage
     unordered = isinstance(ledger, UnorderedLedger)
     seen: list[tuple[int, int]] = []
@@ -94,7 +115,7 @@ def _state(stream: Stream) -> StreamState:
         horizon = max(ledger.horizon_ms, dropped + 1 if skipped else 0)
     return StreamState(
         format=FORMAT,
-        instrument=_announced(stream.instrument),
+        instrument=announced(stream.instrument),
         first_grid=stream.grids.first,
         grids=stream.grids.days,
         grid_fixed=stream.grids.fixed,
@@ -120,6 +141,8 @@ def _state(stream: Stream) -> StreamState:
         epoch=0 if isinstance(ledger, UnorderedLedger) else ledger.epoch,
         guard=stream.guard,
         unbalanced=stream.unbalanced,
+        connections=coverage.connections,
+        bus=bus,
     )
 
 
@@ -131,8 +154,11 @@ def readable(blob: bytes) -> bool:
         return False
 
 
-def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
-    """The stream, its connections gone: what came since is an outage to be repaired."""
+def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream, list[SaidWindow]]:
+    """The stream, its connections gone: what came since is an outage to be repaired.
+
+    `gapless`: the bus has kept everything since, so the connections are as they were.
+    """
     checkpoint = DECODER.decode(blob)
     state = checkpoint.state
     event = state.instrument
@@ -147,7 +173,9 @@ def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
         ledger = ConsecutiveLedger(state.runs, state.counts, state.epoch)
     coverage = Coverage(state.observed_from_ms, state.watermark_ms, {}, state.outage, state.lost)
     stream = Stream(instrument, grids, ledger, coverage)
-    if coverage.outage is None and coverage.observed_from_ms is not None:
+    if gapless:
+        coverage.connections = state.connections
+    elif coverage.outage is None and coverage.observed_from_ms is not None:
         start = min(state.watermark_ms, state.last_event_ms)
         coverage.outage = Gap(start, NEVER, RESTART)
     elif coverage.outage is not None:
@@ -170,7 +198,8 @@ def decode(blob: bytes, mono_ms: int) -> tuple[Stream, list[SaidWindow]]:
     return stream, checkpoint.said
 
 
-def _announced(instrument: Instrument) -> InstrumentChanged:
+def announced(instrument: Instrument) -> InstrumentChanged:
+    """The announcement of an instrument as it counts now."""
     return InstrumentChanged(
         venue=instrument.venue,
         market=str(instrument.market),

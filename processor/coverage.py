@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from orderflow.completeness import Gap
+from orderflow.trade import EVERY_CONNECTION
 
 NEVER = 2**62
 
@@ -44,8 +45,11 @@ class Coverage(msgspec.Struct):
         self.connections[connection] = 0
 
     def disconnect(self, connection: str, event_ms: int, reason: str) -> None:
-        """A connection ended; without another one an outage begins."""
-        self.connections.pop(connection, None)
+        """A connection ended, or every one; without another one an outage begins."""
+        if connection == EVERY_CONNECTION:
+            self.connections = {}
+        else:
+            self.connections.pop(connection, None)
         if not self.connections and self.observed_from_ms is not None and self.outage is None:
             start = min(event_ms, self.watermark_ms) if event_ms else self.watermark_ms
             self.outage = Gap(start, NEVER, reason)

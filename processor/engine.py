@@ -66,8 +66,11 @@ LONGER = {name: length for name, length in TIMEFRAMES.items() if name != "1m"}
 class Engine:
     """Every collected stream and its windows."""
 
-    def __init__(self, fixed_rows: dict[str, Decimal] | None = None) -> None:
+    def __init__(
+        self, fixed_rows: dict[str, Decimal] | None = None, first_repair_id: int = 1
+    ) -> None:
         self.fixed_rows = fixed_rows or {}
+        self.first_repair_id = first_repair_id
         self.streams: dict[str, Stream] = {}
         self.said: dict[tuple[str, str, int], Said] = {}
         self.unknown = 0
@@ -120,11 +123,16 @@ class Engine:
         instrument = instrument_of(event)
         known = self.streams.get(instrument.name)
         if known is None:
-            stream = Stream(instrument, self._grids(instrument, event))
-            self.streams[instrument.name] = stream
-            return stream
+            return self.adopt(Stream(instrument, self._grids(instrument, event)))
         trust.redefine(known, instrument, event.scale)
         return known
+
+    def adopt(self, stream: Stream) -> Stream:
+        """Take a stream in; its questions are numbered apart from those of an earlier life,
+        whose answers may still be on their way."""
+        stream.repairs.next_id = max(stream.repairs.next_id, self.first_repair_id)
+        self.streams[stream.instrument.name] = stream
+        return stream
 
     def _grids(self, instrument: Instrument, event: InstrumentChanged) -> Grids:
         fixed = self.fixed_rows.get(instrument.symbol)

@@ -15,24 +15,23 @@ from time import perf_counter
 import structlog
 
 from backbone.breaker import Breaker, BreakerStatus
-from backbone.bus.base import REPAIRS, TRADES, UPDATES, Bus, Subscription
+from backbone.bus.base import REPAIRS, UPDATES, Bus, Subscription
 from backbone.clock import VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
-from backbone.store.base import FOOTPRINTS, Query, Record, Store
-from orderflow.encoding import bar_from_body
+from backbone.store.base import Record, Store
 from orderflow.errors import BusError, StoreError, WadmError
-from orderflow.timeframe import HOUR_MS, MINUTE_MS, TIMEFRAMES, floor_ms
+from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
-from processor import checkpoint, trust, windows
-from processor.block import Piece
+from processor import checkpoint, floor, trust, windows
 from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
-from processor.engine import Engine, Results, Said
-from processor.history import KEPT_MS
+from processor.engine import Engine, Results
+from processor.filling import fill_wanted, load_day
 from processor.ingestion import ingestion_record
 from processor.live import ProcessorView
+from processor.publishing import Publisher
 from processor.records import minute_records, refresh_record, window_records
-from processor.stream import Stream
+from processor.resuming import Resuming
 from processor.waiting import Waiting
 
 log = structlog.get_logger()
@@ -52,7 +51,6 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 8.0
 TRADES_PER_TURN = 500
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
-LOAD_CHUNK = 240
 FILL_EVERY_S = 1.0
 
 
@@ -66,11 +64,13 @@ class ProcessorService:
         store: Store,
         source: str,
         mono_ms: Callable[[], int] = monotonic_ms,
+        *,
+        apart: bool = False,
     ) -> None:
         self.bus = bus
         self.store = store
         self.mono_ms = mono_ms
-        self.engine = Engine(settings.fixed_row_sizes)
+        self.engine = Engine(settings.fixed_row_sizes, first_repair_id=wall_ms())
         self.clocks: dict[str, VenueClock] = {}
         self._waiting = Waiting()
         self.view = ProcessorView(self.engine, source, self.now_ms, self.settle)
@@ -92,8 +92,10 @@ class ProcessorService:
         self._writing: asyncio.Task[None] | None = None
         self._ticked_ms = self._swept_ms = 0
         self._position = 0
-        self._saved_position: dict[str, int] = {}
+        self._positions = floor.Positions()
+        self.resuming = Resuming(self.engine, bus, store, apart=apart)
         self._subscription: Subscription | None = None
+        self.publisher = Publisher(bus, self.view) if apart else None
 
     def now_ms(self, instrument: str) -> int:
         """The venue clock of an instrument's market; 0 before anything was heard."""
@@ -112,8 +114,10 @@ class ProcessorService:
 
     async def run(self) -> None:
         """Restore, then process until cancelled; a last checkpoint on the way out."""
-        self._subscription = await self.bus.subscribe(TRADES, "processor")
-        await self.restore()
+        subscription, position = await self.resuming.start(self.mono_ms())
+        self._subscription, self._position = subscription, position
+        self._positions.mark((), position)
+        self.view.restored = True
         chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
         chronicling.add_done_callback(self._chronicle_ended)
         beside = [
@@ -121,8 +125,10 @@ class ProcessorService:
             asyncio.create_task(self._keep_history()),
             asyncio.create_task(self.derivatives.run(self.bus)),
         ]
+        if self.publisher is not None:
+            beside.append(asyncio.create_task(self.publisher.run()))
         try:
-            await self._consume(self._subscription)
+            await self._consume(subscription)
         except BusError:
             log.info("processor.bus_closed")
         finally:
@@ -132,50 +138,20 @@ class ProcessorService:
             await self._finish()
 
     async def restore(self) -> None:
-        """Streams as the last checkpoint left them."""
-        for name, blob in (await self.store.load_checkpoints(checkpoint.readable)).items():
-            stream, said = checkpoint.decode(blob, self.mono_ms())
-            self.engine.streams[name] = stream
-            for window in said:
-                key = (name, window.timeframe, window.start_ms)
-                self.engine.said[key] = Said(window.revision, window.content_hash, window.quality)
+        """Streams as the last checkpoints left them, what came since being an outage."""
+        self.resuming.restore(await self.resuming.checkpoints(), self.mono_ms())
         self.view.restored = True
-        log.info("processor.restored", streams=len(self.engine.streams))
 
     async def _keep_history(self) -> None:
         """Closed minutes of the last day, then those of hours that windows begin in."""
-        for name, stream in list(self.engine.streams.items()):
-            await self._load_day(name, stream)
+        for stream in list(self.engine.streams.values()):
+            end_ms = stream.evicted_before_ms or stream.next_close_ms or 0
+            await load_day(self.store, stream, end_ms)
         self._history_loaded.set()
         log.info("processor.history_loaded")
         while True:
-            for name, stream in list(self.engine.streams.items()):
-                for hour in sorted(stream.history.wanted):
-                    stream.history.fill(hour, await self._stored(name, hour, hour + HOUR_MS))
-                    await asyncio.sleep(0)
+            await fill_wanted(self.store, self.engine.streams.values())
             await asyncio.sleep(FILL_EVERY_S)
-
-    async def _load_day(self, name: str, stream: Stream) -> None:
-        """A stream's last day, newest first, while trades are already applied."""
-        end = stream.evicted_before_ms or stream.next_close_ms or 0
-        oldest = end - KEPT_MS
-        while end > oldest:
-            start = max(oldest, end - LOAD_CHUNK * MINUTE_MS)
-            for bar, quality in await self._stored(name, start, end):
-                if not stream.history.holds(bar.flow.start_ms):
-                    stream.history.put(bar, quality)
-            stream.history.tidy(end)
-            end = start
-            await asyncio.sleep(0)
-
-    async def _stored(self, name: str, start_ms: int, end_ms: int) -> list[Piece]:
-        """Closed minutes of a stream from the store, as soon as it answers."""
-        query = Query(FOOTPRINTS, name, "1m", start_ms, end_ms, wall_ms(), LOAD_CHUNK)
-        while True:
-            try:
-                return [bar_from_body(record.body) for record in await self.store.query(query)]
-            except StoreError:
-                await asyncio.sleep(FILL_EVERY_S)
 
     def _chronicle_ended(self, task: asyncio.Task[None]) -> None:
         """A chronicle that breaks stops the processor, instead of falling behind unseen."""
@@ -195,7 +171,7 @@ class ProcessorService:
                 await asyncio.wait([waiting], timeout=TICK_MS / 1_000)
                 if waiting.done():
                     for delivery in waiting.result():
-                        await self._apply(delivery.messages)
+                        await self._apply(self.resuming.unseen(delivery))
                         self._position = delivery.position
                     waiting = asyncio.ensure_future(subscription.next())
                 await self.tick()
@@ -260,10 +236,13 @@ class ProcessorService:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
                 self._collect(name, results)
-                await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
+                await self._publish(results)
             if perf_counter() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = perf_counter()
+        changed = [name for name, stream in self.engine.streams.items() if stream.changed]
+        self._positions.mark(changed, self._position)
+        await self.resuming.ask_who_is_there(mono)
         self._persist(mono)
         while len(self.pending) + self.chronicler.backlog > PENDING_RECORDS:
             await asyncio.sleep(TICK_MS / 1_000)
@@ -275,6 +254,12 @@ class ProcessorService:
         book.note(self.engine.streams[name], self.now_ms(name), wall_ms())
         if book.due(name, mono):
             self.pending.append(ingestion_record(self.view.stream(name), wall_ms()))
+
+    async def _publish(self, results: Results) -> None:
+        if self.publisher is None:
+            await self.bus.publish(UPDATES, [*results.minutes, *results.windows])
+        else:
+            self.publisher.say(results)
 
     def _collect(self, name: str, results: Results) -> None:
         wall = wall_ms()
@@ -310,24 +295,23 @@ class ProcessorService:
         ][:CHECKPOINTS_PER_WRITE]
         sweep = mono - self._swept_ms >= SWEEP_MS
         if due or self.pending or sweep:
-            blobs = {name: self._blob(name, mono) for name in due}
+            blobs = self._blobs(due, mono)
             records, self.pending = self.pending, []
             if sweep:
                 self._swept_ms = mono
-            self._writing = asyncio.create_task(
-                self._write(records, blobs, self._position, sweep=sweep)
-            )
+            self._writing = asyncio.create_task(self._write(records, blobs, sweep=sweep))
 
-    def _durable_position(self, blobs: dict[str, bytes], position: int) -> int:
-        """Up to here everything delivered is in a checkpoint, now that these are written."""
-        for name in blobs:
-            self._saved_position[name] = position
-        waiting = [
-            self._saved_position.get(name, 0)
-            for name, stream in self.engine.streams.items()
-            if stream.changed and name not in blobs
-        ]
-        return min([position, *waiting])
+    def _blobs(self, names: Sequence[str], mono: int) -> dict[str, bytes]:
+        """Checkpoints of these streams, and how much of the bus all checkpoints contain."""
+        blobs = {name: self._blob(name, mono) for name in names}
+        if blobs and self.publisher is not None:
+            blobs[floor.NAME] = floor.encode(self._place(self._positions.floor))
+        self._positions.saving(names)
+        return blobs
+
+    def _place(self, position: int) -> floor.Floor:
+        epoch = "" if self._subscription is None else self._subscription.epoch
+        return floor.Floor(epoch, position)
 
     def _blob(self, name: str, mono: int) -> bytes:
         """One stream's checkpoint; every trade must be accounted for."""
@@ -344,11 +328,9 @@ class ProcessorService:
             if owner == name and start + TIMEFRAMES[timeframe] > stream.evicted_before_ms
         ]
         self.engine.forget_said(name, oldest)
-        return checkpoint.encode(stream, said)
+        return checkpoint.encode(stream, said, self._place(self._position))
 
-    async def _write(
-        self, records: list[Record], blobs: dict[str, bytes], position: int, *, sweep: bool
-    ) -> None:
+    async def _write(self, records: list[Record], blobs: dict[str, bytes], *, sweep: bool) -> None:
         """Closed bars, then checkpoints, then the acknowledgement; kept for later on failure."""
         done = 0
         try:
@@ -359,15 +341,16 @@ class ProcessorService:
                 await self.store.save_checkpoints(blobs)
             if sweep:
                 await self.store.sweep(wall_ms())
-            durable = self._durable_position(blobs, position)
+            self._positions.saved()
             if self._subscription is not None:
-                await self._subscription.ack(durable)
+                await self._subscription.ack(self._positions.floor)
             self.store_breaker.succeeded()
         except (StoreError, BusError) as error:
             self.store_errors += 1
             self.store_breaker.failed(self.mono_ms() / 1_000)
             self.pending = [*records[done:], *self.pending]
-            for name in blobs:
+            self._positions.failed()
+            for name in blobs.keys() & self.engine.streams.keys():
                 self.engine.streams[name].changed = True
             log.warning("processor.store_failed", error=str(error))
 
@@ -378,7 +361,8 @@ class ProcessorService:
             await asyncio.wait([self._writing])
         mono = self.mono_ms()
         names = [name for name, stream in self.engine.streams.items() if stream.changed]
-        blobs = {name: self._blob(name, mono) for name in names}
+        self._positions.mark(names, self._position)
+        blobs = self._blobs(names, mono)
         records, self.pending = [*self.pending, *self.chronicler.drain()], []
-        await self._write(records, blobs, self._position, sweep=False)
+        await self._write(records, blobs, sweep=False)
         log.info("processor.stopped", checkpoints=len(blobs))

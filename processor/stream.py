@@ -199,6 +199,8 @@ class Stream:
     def on_connected(self, event: Connected) -> None:
         """Delivery began; ask for what was missed, or on a first start for this minute's begin."""
         coverage = self.coverage
+        if event.again and event.connection in coverage.connections:
+            return
         if not coverage.connected:
             self.trade_since_connect = False
             if coverage.outage is not None:

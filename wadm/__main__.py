@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -35,10 +34,11 @@ from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm import keys, live, operate
+from wadm import house, keys, live, operate
 from wadm.columns import COLUMNS
 from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
 from wadm.compute import compute as computed
+from wadm.loops import run
 from wadm.replay import Replay
 from wadm.settings_page import settings_table
 from wadm.tables import FORMATS, check_format, chosen
@@ -53,6 +53,7 @@ app = typer.Typer(
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
+house.register(app)
 out = Console()
 notes = Console(stderr=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -76,15 +77,6 @@ def _settings() -> Settings:
     return settings
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """asyncio.run on the fastest loop that is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 @app.command()
 def up(
     or_demo: Annotated[
@@ -95,13 +87,13 @@ def up(
     ] = False,
 ) -> None:
     """Collect from the live venues and serve; needs nothing else."""
-    _run(live.up(_settings(), notes, or_demo=or_demo))
+    run(live.up(_settings(), notes, or_demo=or_demo))
 
 
 @app.command()
 def demo() -> None:
     """Serve a simulated market, marked as such in every answer; needs no network."""
-    _run(live.demo(_settings(), notes))
+    run(live.demo(_settings(), notes))
 
 
 @app.command()
@@ -120,7 +112,7 @@ def simulate(
     """A loopback Binance and Bybit; prints the settings that point WADM at it."""
     configure_logs("info")
     options = live.Playing(tape or [], speed, as_bybit, seed, rate, port)
-    _run(live.simulate(options, out))
+    run(live.simulate(options, out))
 
 
 @app.command()

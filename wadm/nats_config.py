@@ -17,6 +17,8 @@ from wadm.certificates import subject
 
 API = "$JS.API"
 PROCESSOR, SERVER, OPERATOR = "processor", "server", "operator"
+DERIVATIVES = "derivatives"
+"""The processor's second cursor, on `context`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def roles() -> list[Role]:
             *_makes(TRADES, CONTEXT, REPAIRS, UPDATES),
             *_knows(REPAIRS, UPDATES),
             *_reads(TRADES, PROCESSOR),
-            *_reads(CONTEXT, PROCESSOR),
+            *_reads(CONTEXT, DERIVATIVES),
         ],
     )
     return [*collectors, processor, Role(SERVER, _reads(UPDATES, f"{SERVER}-*"))]
@@ -97,7 +99,7 @@ tls {
 }
 jetstream {
   store_dir: "$store"
-  max_memory_store: 64MB
+  max_memory_store: 192MB
   max_file_store: 3GB
   sync_interval: "5s"
 }

@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from backbone.breaker import Breaker
 from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, TRADES, UPDATES
@@ -31,10 +31,10 @@ from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
-KEPT_S = {TRADES: 600.0, CONTEXT: 600.0, REPAIRS: 120.0, UPDATES: 900.0}
+KEPT_S = {TRADES: 600.0, CONTEXT: 600.0, REPAIRS: 120.0, UPDATES: 120.0}
 """How long a topic keeps what was published; raw trades never longer than ten minutes."""
 OTHERS_KEPT_S = 60.0
-MOST_BYTES = {TRADES: 2**30, UPDATES: 2**28}
+MOST_BYTES = {TRADES: 2**30, UPDATES: 2**27}
 OTHERS_MOST_BYTES = 2**26
 DUPLICATES_S = 60.0
 CONNECT_S = 2
@@ -85,7 +85,7 @@ def topic_config(topic: str) -> StreamConfig:
         max_age=KEPT_S.get(topic, OTHERS_KEPT_S),
         max_bytes=MOST_BYTES.get(topic, OTHERS_MOST_BYTES),
         discard=DiscardPolicy.OLD if topic == UPDATES else DiscardPolicy.NEW,
-        storage=StorageType.FILE,
+        storage=StorageType.MEMORY if topic == UPDATES else StorageType.FILE,
         duplicate_window=DUPLICATES_S,
         num_replicas=1,
     )
@@ -106,7 +106,7 @@ class NatsBus:
         self._streams: set[str] = set()
         self._instance = secrets.token_hex(8)
         self._sent = 0
-        self._order = asyncio.Lock()
+        self._order: dict[str, asyncio.Lock] = {}
         self.refused = ""
         self.breaker = Breaker(
             "bus", random.random, threshold=1, first_s=RETRY_S, longest_s=LONGEST_RETRY_S
@@ -198,16 +198,16 @@ class NatsBus:
             if self.closed:
                 raise BusError("the bus is closed")
             return
-        await self.stream(topic)
         # Two publishers of one process keep their order between packets as well.
-        async with self._order:
+        async with self._order.setdefault(topic, asyncio.Lock()):
             for packet in packets(topic, messages):
-                await self._store(packet)
+                await self._store(topic, packet)
 
-    async def _store(self, packet: Packet) -> None:
+    async def _store(self, topic: str, packet: Packet) -> None:
         self._sent += 1
         headers = {"Nats-Msg-Id": f"{self._instance}-{self._sent}"}
         while True:
+            await self.stream(topic)
             js = await self.connect()
             self.refused = ""
             try:
@@ -216,6 +216,8 @@ class NatsBus:
                 if error.err_code not in FULL:
                     raise BusError(f"the bus refuses {packet.subject}: {error.err_code}") from error
                 log.warning("bus.full", subject=packet.subject)
+            except NoStreamResponseError:
+                self._streams.discard(topic.upper())
             except ERRORS as error:
                 self.check_refused(error)
             else:

@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as RawSubscription
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from backbone.bus.base import FROM_ACK, OLDEST, Delivery
 from backbone.bus.wire import decode
@@ -45,9 +45,10 @@ class NatsSubscription:
 
     def __init__(self, bus: NatsBus, topic: str, name: str, info: StreamInfo | None) -> None:
         self._bus = bus
+        self._topic = topic
         self._stream = topic.upper()
         self._name = name
-        self._first = info.state.first_seq if info is not None else 1
+        self._first = max(1, info.state.first_seq) if info is not None else 1
         self._newest = info.state.last_seq if info is not None else 0
         self.epoch = _epoch(info)
         self.gapless = False
@@ -97,12 +98,14 @@ class NatsSubscription:
             self._bus.refused = ""
             try:
                 await self._drop_inbox()
-                self._check(await js.stream_info(self._stream))
+                self._check(await self._bus.stream(self._topic, fresh=True))
                 with contextlib.suppress(NotFoundError):
                     await js.delete_consumer(self._stream, self._name)
                 client = self._bus.raw()
                 self._inbox = await client.subscribe(client.new_inbox(), cb=self._take)
                 await js.add_consumer(self._stream, self._config())
+            except BadRequestError as error:
+                raise BusError(f"no cursor on {self._stream}: {error.description}") from error
             except (NatsError, TimeoutError, OSError) as error:
                 self._bus.check_refused(error)
                 log.info("bus.cursor_waits", topic=self._stream, error=type(error).__name__)
@@ -113,11 +116,12 @@ class NatsSubscription:
             return
         raise BusError("the bus is closed")
 
-    def _check(self, info: StreamInfo) -> None:
+    def _check(self, info: StreamInfo | None) -> None:
         """A stream that was made anew counts from one again."""
         epoch = _epoch(info)
-        if epoch != self.epoch:
-            self.epoch, self.gapless, self._last = epoch, False, info.state.first_seq - 1
+        if info is not None and epoch != self.epoch:
+            self.epoch, self.gapless = epoch, False
+            self._last = max(1, info.state.first_seq) - 1
             self._replies.clear()
 
     def _config(self) -> ConsumerConfig:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backbone.updates import Update
+from orderflow.derivatives import Funding, Interruption, Liquidation, OpenInterest
 from orderflow.errors import BusError
 from orderflow.trade import AnnounceRequest, RepairRequest, StreamEvent
 
@@ -22,7 +23,8 @@ ALL = "_all"
 PACKED, TEXT = b"\x00", b"\x01"
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
-Message = StreamEvent | RepairRequest | AnnounceRequest | Update | int | str
+Context = Funding | OpenInterest | Liquidation | Interruption
+Message = StreamEvent | Context | RepairRequest | AnnounceRequest | Update | int | str
 ENCODER = msgspec.msgpack.Encoder()
 DECODER = msgspec.msgpack.Decoder(list[Message])
 TEXT_ENCODER = msgspec.json.Encoder()

@@ -314,7 +314,6 @@ async def test_topic_made_anew(nats: NatsServer) -> None:
     assert len(await taken(reader, 1)) == 1
     js = await operator.connect()
     await js.delete_stream("TRADES")
-    await operator.stream(TRADES, fresh=True)
     await bus.publish(TRADES, [batch(2)])
     found = await taken(reader, 1)
     assert [m.key for d in found for m in d.messages] == [[2]]  # type: ignore[attr-defined]

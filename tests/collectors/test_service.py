@@ -18,6 +18,8 @@ from collectors.service import CollectorService
 from collectors.session import Timers
 from orderflow.errors import ConfigError
 from orderflow.trade import (
+    EVERY_CONNECTION,
+    AnnounceRequest,
     Connected,
     Disconnect,
     InstrumentChanged,
@@ -150,13 +152,29 @@ async def test_repairs_are_answered_for_own_instruments_only(
     assert service.rest_counts()["repaired"] == 1
 
 
+async def test_says_again(collect: Any, trades: Any, bus: Any) -> None:
+    """Asked who is there, a collector names its instruments and what delivers them again."""
+    await collect()
+    await trades.until(lambda: bool(trades.of(Connected)))
+    before = trades.of(InstrumentChanged)
+    await bus.publish(REPAIRS, [AnnounceRequest("started")])
+    await trades.until(lambda: len(trades.of(Connected)) == 2)
+    first, again = trades.of(Connected)
+    assert again.again
+    assert (again.connection, again.instruments) == (first.connection, first.instruments)
+    assert trades.of(InstrumentChanged) == before * 2
+
+
 async def test_closing_withdraws_the_claim(collect: Any, trades: Any) -> None:
-    """Whoever reads the bus learns that nothing is collected any more."""
+    """Whoever reads the bus learns that what an earlier life claimed is over, and that nothing is
+    collected any more."""
     service = await collect()
     await trades.until(lambda: bool(trades.of(Connected)))
     await service.close()
-    await trades.until(lambda: bool(trades.of(Disconnect)))
-    assert trades.of(Disconnect)[0].reason == "stopped"
+    await trades.until(lambda: len(trades.of(Disconnect)) == 2)
+    first, last = trades.of(Disconnect)
+    assert (first.connection, first.reason) == (EVERY_CONNECTION, "collector started")
+    assert last.reason == "stopped"
     left = [task.get_name() for task in asyncio.all_tasks()]
     assert [name for name in left if "binance" in name or "collector" in name] == []
 

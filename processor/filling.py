@@ -1,0 +1,73 @@
+"""Closed minutes from the store into memory: the last day, then hours that windows begin in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from backbone.clock import wall_ms
+from backbone.store.base import FLOW_BARS, FOOTPRINTS, Query, Record, Store
+from orderflow.encoding import bar_from_body, flow_from_body
+from orderflow.errors import StoreError
+from orderflow.timeframe import HOUR_MS, MINUTE_MS
+from processor.block import Piece
+from processor.history import CELLS_KEPT_MS, KEPT_MS
+from processor.stream import Stream
+
+CHUNK = 240
+AGAIN_S = 1.0
+PER_TURN = 20
+
+
+async def load_day(store: Store, stream: Stream, end_ms: int) -> None:
+    """A stream's last day before `end_ms`, newest first, with the 5 s bars of the last two hours.
+
+    What is in memory already is newer and stays.
+    """
+    name, history = stream.instrument.name, stream.history
+    oldest, newest = end_ms - KEPT_MS, end_ms
+    while end_ms > oldest:
+        start = max(oldest, end_ms - CHUNK * MINUTE_MS)
+        fine = max(start, newest - CELLS_KEPT_MS)
+        cells: dict[int, Record] = {}
+        if fine < end_ms:
+            found = await _records(store, FLOW_BARS, name, "5s", (fine, end_ms))
+            cells = {record.start_ms: record for record in found}
+        records = await _records(store, FOOTPRINTS, name, "1m", (start, end_ms))
+        for place, record in enumerate(records):
+            if not history.holds(record.start_ms):
+                bar, quality = bar_from_body(record.body)
+                of_minute = cells.get(record.start_ms)
+                steps = {key: record.body[key] for key in ("tick_size", "lot_size", "quality")}
+                flows = () if of_minute is None else of_minute.body["bars"]
+                history.put(
+                    bar, quality, [flow_from_body({**steps, "flow": flow})[0] for flow in flows]
+                )
+            if place % PER_TURN == PER_TURN - 1:
+                await asyncio.sleep(0)
+        history.tidy(newest)
+        end_ms = start
+        await asyncio.sleep(0)
+
+
+async def fill_wanted(store: Store, streams: Iterable[Stream]) -> None:
+    """Hours whose minutes a window asked for."""
+    for stream in list(streams):
+        for hour in sorted(stream.history.wanted):
+            name = stream.instrument.name
+            records = await _records(store, FOOTPRINTS, name, "1m", (hour, hour + HOUR_MS))
+            pieces: list[Piece] = [bar_from_body(record.body) for record in records]
+            stream.history.fill(hour, pieces)
+            await asyncio.sleep(0)
+
+
+async def _records(
+    store: Store, collection: str, name: str, timeframe: str, span: tuple[int, int]
+) -> Sequence[Record]:
+    """Records of a stream, as soon as the store answers."""
+    query = Query(collection, name, timeframe, *span, wall_ms(), CHUNK)
+    while True:
+        try:
+            return await store.query(query)
+        except StoreError:
+            await asyncio.sleep(AGAIN_S)

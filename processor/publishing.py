@@ -1,0 +1,129 @@
+"""What a processor tells its servers: closed bars at once, open ones at most every 250 ms.
+
+Telling never holds up processing: what can't be sent waits here, and when too much waits the
+servers are told to read the store instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from backbone.bus.base import UPDATES, Bus
+from backbone.clock import monotonic_ms
+from backbone.updates import Update
+from orderflow.errors import BusError
+from processor.engine import Results, WindowResult
+from processor.image import encode_minute, encode_stream
+from processor.live import ProcessorView
+from processor.stream import MinuteResult, Stream
+
+log = structlog.get_logger()
+OPEN_EVERY_MS = 250
+ALL_EVERY_MS = 5_000
+"""Streams that did not change are sent as well this often: a new server waits no longer."""
+MOST_WAITING = 5_000
+PER_TURN = 8
+
+
+class Publisher:
+    """Sends updates in the background until cancelled."""
+
+    def __init__(self, bus: Bus, view: ProcessorView) -> None:
+        self._bus = bus
+        self._view = view
+        self._waiting: deque[MinuteResult | WindowResult] = deque()
+        self._news = asyncio.Event()
+        self._sent: dict[str, tuple[object, ...]] = {}
+        self._all_ms = 0
+        self._reset = False
+
+    def say(self, results: Results) -> None:
+        """Closed or revised bars, in order."""
+        self._waiting.extend([*results.minutes, *results.windows])
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.clear()
+            self._reset = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until the bus closes."""
+        try:
+            while True:
+                await self._send_closed()
+                await self._send_open()
+                self._news.clear()
+                try:
+                    async with asyncio.timeout(OPEN_EVERY_MS / 1_000):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+        except BusError:
+            log.info("processor.updates_end")
+
+    async def _send_closed(self) -> None:
+        if self._reset:
+            self._reset = False
+            await self._bus.publish(UPDATES, [Update("reset", "", 0, 0)])
+        while self._waiting:
+            count = min(PER_TURN, len(self._waiting))
+            results = [self._waiting.popleft() for _ in range(count)]
+            await self._bus.publish(UPDATES, [self._update(result) for result in results])
+
+    def _update(self, result: MinuteResult | WindowResult) -> Update:
+        bar, quality = result.bar, result.quality
+        closed = isinstance(result, MinuteResult)
+        return Update(
+            kind="minute" if isinstance(result, MinuteResult) else "window",
+            instrument=result.instrument,
+            start_ms=bar.flow.start_ms,
+            sent_ms=self._view.now_ms(result.instrument),
+            timeframe="1m" if closed else result.timeframe,  # type: ignore[union-attr]
+            revision=quality.revision,
+            content_hash="" if closed else result.content_hash,  # type: ignore[union-attr]
+            body=encode_minute(bar, quality, result.cells)
+            if isinstance(result, MinuteResult)
+            else b"",
+        )
+
+    async def _send_open(self) -> None:
+        """Streams that changed since they were last sent, a few at a time."""
+        now = monotonic_ms()
+        everything = now - self._all_ms >= ALL_EVERY_MS
+        if everything:
+            self._all_ms = now
+        due = []
+        for name, stream in list(self._view.engine.streams.items()):
+            token = _token(stream)
+            if everything or self._sent.get(name) != token:
+                self._sent[name] = token
+                due.append(name)
+        for start in range(0, len(due), PER_TURN):
+            await self._bus.publish(UPDATES, self._images(due[start : start + PER_TURN]))
+            await asyncio.sleep(0)
+
+    def _images(self, names: Sequence[str]) -> list[Update]:
+        updates = []
+        for name in names:
+            status = self._view.stream(name)
+            stream = self._view.engine.streams[name]
+            now_ms = self._view.now_ms(name)
+            body = encode_stream(stream, status, now_ms)
+            updates.append(Update("state", name, stream.next_close_ms or 0, now_ms, body=body))
+        return updates
+
+
+def _token(stream: Stream) -> tuple[object, ...]:
+    """Differs when anything an answer depends on has changed."""
+    coverage = stream.coverage
+    return (
+        stream.ledger.counts.received,
+        stream.next_close_ms,
+        coverage.watermark_ms,
+        coverage.connected,
+        len(coverage.lost),
+        stream.instrument,
+    )

@@ -1,0 +1,244 @@
+"""A server's copy of the processor's streams, fed by `updates` and filled from the store.
+
+Windows are merged by the same code from the same minutes, so a server apart answers what the
+processor would have answered when the newest update was sent. Its clock goes on from there: the
+lag of the replica is part of every age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from backbone.bus.base import OLDEST, UPDATES, Bus, Delivery, Subscription
+from backbone.clock import VenueClock
+from backbone.live import StreamStatus
+from backbone.store.base import Store
+from backbone.updates import Update
+from orderflow.completeness import Gap
+from orderflow.flow import FlowBar
+from orderflow.footprint import FootprintBar
+from orderflow.instrument import Instrument
+from orderflow.timeframe import MINUTE_MS
+from orderflow.trade import instrument_of
+from processor.engine import Engine
+from processor.evidence import Evidence
+from processor.filling import AGAIN_S, fill_wanted, load_day
+from processor.grids import Grids
+from processor.history import MinuteHistory
+from processor.image import StreamImage, decode_minute, decode_stream, minute_of
+from processor.live import ProcessorView
+from processor.minute import Minute, fresh_minute
+from processor.stream import Stream
+
+log = structlog.get_logger()
+LOAD_CHUNK = 240
+RETRY_S = 2.0
+
+
+class CopiedEvidence(Evidence):
+    """Evidence whose open holes were told."""
+
+    holes: list[Gap]
+
+    def open_holes(self) -> list[Gap]:
+        """What the processor knows to be missing."""
+        return list(self.holes)
+
+
+class CopiedMinute(Minute, kw_only=True):
+    """An open minute whose bars were told."""
+
+    told: FootprintBar
+    told_cells: list[FlowBar]
+
+    def bar(self, instrument: Instrument) -> FootprintBar:
+        """As it was told."""
+        return self.told
+
+    def cell_bars(self, instrument: Instrument) -> list[FlowBar]:
+        """As they were told."""
+        return self.told_cells
+
+
+class CopiedStream(Stream):
+    """A stream that is told instead of fed."""
+
+    status: StreamStatus
+
+    def show(self, image: StreamImage) -> None:
+        """Take over everything but closed minutes."""
+        self.instrument = instrument_of(image.instrument)
+        self.status = image.status
+        self.grids = Grids(image.first_grid, fixed=image.grid_fixed)
+        self.grids.days = image.grids
+        coverage = self.coverage
+        coverage.observed_from_ms = image.observed_from_ms
+        coverage.watermark_ms = image.watermark_ms
+        coverage.connections = {"processor": 0} if image.connected else {}
+        coverage.outage, coverage.lost = image.outage, image.lost
+        evidence = CopiedEvidence(self.instrument, self.ledger, coverage)
+        evidence.holes = image.holes
+        self.evidence = evidence
+        self.last_event_ms = image.last_event_ms
+        self.next_close_ms = image.next_close_ms
+        self.trade_since_connect = image.flowing
+        self.open_bars.clear()
+        self.minutes = {}
+        for told in map(minute_of, image.minutes):
+            start = told.bar.flow.start_ms
+            fresh = fresh_minute(self.instrument, start, 1)
+            self.minutes[start] = CopiedMinute(
+                start, fresh.ladder, told=told.bar, told_cells=told.cells
+            )
+
+
+class Replica(ProcessorView):
+    """Implements the LiveView port from updates."""
+
+    engine: Engine
+
+    def __init__(self, bus: Bus, store: Store, source: str, name: str) -> None:
+        self._bus = bus
+        self._store = store
+        self._name = name
+        self._clocks: dict[str, VenueClock] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._position = 0
+        self._epoch = ""
+        self.resyncs = 0
+        super().__init__(Engine(), source, self._now_ms)
+
+    def _now_ms(self, instrument: str) -> int:
+        clock = self._clocks.get(instrument.rpartition(":")[0])
+        return clock.now_ms() if clock is not None else 0
+
+    @property
+    def ready(self) -> bool:
+        """Updates came, every stream's minutes were loaded, and trades flow."""
+        return not self._loading and super().ready
+
+    @property
+    def cursor(self) -> tuple[str, int]:
+        """Epoch and position of the newest update that is in every answer."""
+        return self._epoch, self._position
+
+    def stream(self, instrument: str) -> StreamStatus:
+        """As the processor told it; the lag is that of now."""
+        stream = self.engine.streams[instrument]
+        assert isinstance(stream, CopiedStream)  # noqa: S101 (only such are made here)
+        status, watermark = stream.status, stream.coverage.watermark_ms
+        lag = max(0, self.now_ms(instrument) - watermark) if watermark else None
+        return _with_lag(status, lag)
+
+    async def run(self) -> None:
+        """Follow the updates until cancelled or the bus closes."""
+        subscription = await self._bus.subscribe(UPDATES, self._name, OLDEST)
+        self._epoch = subscription.epoch
+        self.restored = True
+        filling = asyncio.create_task(self._keep_filled())
+        try:
+            while True:
+                deliveries = await subscription.next()
+                newest = _newest_states(deliveries)
+                for delivery in deliveries:
+                    self._follow(subscription, delivery.position)
+                    for message in delivery.messages:
+                        if isinstance(message, Update) and _counts(message, newest):
+                            self._take(message)
+                    await asyncio.sleep(0)
+                await subscription.ack(self._position)
+        finally:
+            tasks = [filling, *self._loading.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _follow(self, subscription: Subscription, position: int) -> None:
+        """Positions without a hole, in the life of the topic that they count in; else resync."""
+        if subscription.epoch != self._epoch or (self._position and position > self._position + 1):
+            log.warning("replica.resync", position=position, expected=self._position + 1)
+            self._epoch = subscription.epoch
+            self._resync()
+        self._position = position
+
+    def _resync(self) -> None:
+        """Updates were missed: every closed minute is read from the store again."""
+        self.resyncs += 1
+        for stream in self.engine.streams.values():
+            stream.history = MinuteHistory()
+            self._load(stream)
+
+    def _take(self, update: Update) -> None:
+        self.engine.version += 1
+        if update.kind == "reset":
+            self._resync()
+            return
+        market = update.instrument.rpartition(":")[0]
+        self._clocks.setdefault(market, VenueClock()).observe(update.sent_ms)
+        stream = self.engine.streams.get(update.instrument)
+        if update.kind == "state":
+            self._show(stream, update)
+        elif update.kind == "minute" and stream is not None:
+            self._close(stream, update)
+
+    def _show(self, stream: Stream | None, update: Update) -> None:
+        image = decode_stream(update.body)
+        if not isinstance(stream, CopiedStream):
+            stream = CopiedStream(instrument_of(image.instrument), Grids(None))
+            stream.show(image)
+            self.engine.streams[update.instrument] = stream
+            self._load(stream)
+        else:
+            stream.show(image)
+
+    def _close(self, stream: Stream, update: Update) -> None:
+        told = decode_minute(update.body)
+        start = told.bar.flow.start_ms
+        known = stream.history.recent.get(start)
+        if known is None or known.quality.revision <= told.quality.revision:
+            stream.history.put(told.bar, told.quality, told.cells)
+        stream.minutes.pop(start, None)
+        if stream.next_close_ms is not None:
+            stream.next_close_ms = max(stream.next_close_ms, start + MINUTE_MS)
+            stream.history.tidy(stream.next_close_ms)
+
+    # Filling
+
+    def _load(self, stream: Stream) -> None:
+        name = stream.instrument.name
+        if name not in self._loading:
+            task = asyncio.create_task(self._fill(stream), name=f"fill {name}")
+            self._loading[name] = task
+            task.add_done_callback(lambda _: self._loading.pop(name, None))
+
+    async def _fill(self, stream: Stream) -> None:
+        await load_day(self._store, stream, stream.next_close_ms or stream.last_event_ms)
+        self.engine.version += 1
+
+    async def _keep_filled(self) -> None:
+        """Hours that windows begin in."""
+        while True:
+            await fill_wanted(self._store, self.engine.streams.values())
+            await asyncio.sleep(AGAIN_S)
+
+
+def _newest_states(deliveries: Sequence[Delivery]) -> dict[str, Update]:
+    """The last state of each instrument: those before it are out of date already."""
+    return {
+        message.instrument: message
+        for delivery in deliveries
+        for message in delivery.messages
+        if isinstance(message, Update) and message.kind == "state"
+    }
+
+
+def _counts(update: Update, newest: dict[str, Update]) -> bool:
+    return update.kind != "state" or newest[update.instrument] is update
+
+
+def _with_lag(status: StreamStatus, lag_ms: int | None) -> StreamStatus:
+    values = {name: getattr(status, name) for name in StreamStatus.__struct_fields__}
+    return StreamStatus(**(values | {"lag_ms": lag_ms}))

@@ -1,0 +1,172 @@
+"""The parts as separate processes answer what one process answers, and survive each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apart_support import House, house
+from journeys_support import journey
+from mongo_support import MongoServer, mongo_server
+from nats_support import NatsServer
+from nats_support import nats as nats
+from pymongo import MongoClient
+
+from simulator.service import Simulator
+from simulator.tape import Tape
+from simulator.tapes import load_tape
+
+SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z"}
+NAMES = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
+MINUTES = 6
+Hashes = dict[tuple[str, str, str], str]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    with mongo_server(tmp_path_factory.mktemp("apart")) as started:
+        yield started
+
+
+def tapes(shared: Path) -> list[Tape]:
+    folder = shared / "data/hftbacktest"
+    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
+    return [load_tape(folder / f"{name}.gz") for name in names]
+
+
+@pytest.fixture
+async def calm(shared: Path, tmp_path: Path) -> Hashes:
+    """Content hashes of one process, `wadm up`'s own."""
+    found: Hashes = {}
+    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+        await trip.until_played()
+        for timeframe in ("1m", "5m"):
+            for name in NAMES:
+                answer = await trip.get(f"/footprint/{name}", timeframe=timeframe, **SPAN)
+                found |= hashes(timeframe, [{"instrument": name, **b} for b in answer["bars"]])
+    return found
+
+
+def hashes(timeframe: str, bars: list[dict[str, Any]]) -> Hashes:
+    """Of final bars."""
+    return {
+        (timeframe, bar["instrument"], bar["period_start"]): bar["content_hash"]
+        for bar in bars
+        if bar["final"] or timeframe != "1m"
+    }
+
+
+async def settled(parts: House, wanted: Hashes) -> Hashes:
+    """What the server answers once every minute is final, or after a while."""
+    found: Hashes = {}
+    try:
+        async with asyncio.timeout(90):
+            while found != wanted:
+                found = {}
+                for timeframe in ("1m", "5m"):
+                    bars = await parts.bars({**SPAN, "timeframe": timeframe}, NAMES)
+                    found |= hashes(timeframe, bars)
+                await asyncio.sleep(0.3)
+    except TimeoutError:
+        print(parts.logs())
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+async def test_same_answers(
+    shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
+) -> None:
+    """Four processes give the content hashes of one; every part says that it is ready and what it
+    does; no raw trade is in the database; each part stops by SIGTERM with exit code 0."""
+    assert len([key for key in calm if key[0] == "1m"]) == MINUTES * len(NAMES)
+    async with (
+        Simulator(tapes(shared), speed=20.0) as simulator,
+        house(tmp_path / "same", nats, server, simulator.urls) as parts,
+    ):
+        for name in ("process", "serve", "collect"):
+            await parts.start(name)
+        for name in ("collect", "process", "serve"):
+            await parts.until_ready(name)
+        assert await settled(parts, calm) == calm
+        await check_ports(parts)
+        check_database(server, parts.common["mongo_database"] + "_simulated", tapes(shared))
+        for name in ("collect", "process", "serve"):
+            assert await parts.stop(name) == 0, parts.logs()
+
+
+async def check_ports(parts: House) -> None:
+    status, health = await parts.get("collect", "/health")
+    assert (status, health["part"], health["bus"]) == (200, "collector-binance", True)
+    assert {feed["state"] for feed in health["feeds"]} == {"live"}
+    status, health = await parts.get("process", "/health")
+    assert (status, health["part"]) == (200, "processor")
+    for name in ("collect", "process", "serve"):
+        status, page = await parts.get(name, "/metrics")
+        assert status == 200
+        assert "wadm_bus_connected 1.0" in page
+    assert (await parts.get("collect", "/footprint/BTCUSDT"))[0] == 404
+    status, answer = await parts.get("serve", "/volume_profile/BTCUSDT", timeframe="5m")
+    assert status in {200, 404}, answer
+
+
+def check_database(server: MongoServer, name: str, played: list[Tape]) -> None:
+    """Of the thousands of trade ids, records hold first and last of bars only."""
+    keys = [trade.key for tape in played for trade in tape][100:-100:7]
+    with MongoClient(server.uri()) as client:
+        database = client[name]
+        stored = {c: list(database[c].find()) for c in database.list_collection_names()}
+    assert len(stored["footprints"]) >= MINUTES * len(NAMES)
+    text = b"".join(
+        bytes(document["body"])
+        for documents in stored.values()
+        for document in documents
+        if "body" in document
+    )
+    found = sum(_packed(key) in text for key in keys)
+    assert found < len(keys) / 10
+
+
+def _packed(key: int) -> bytes:
+    """A trade id as MessagePack has it."""
+    return b"\xce" + key.to_bytes(4, "big") if key < 2**32 else b"\xcf" + key.to_bytes(8, "big")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+async def test_killed_parts(
+    shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
+) -> None:
+    """Processor, server, broker and collector are killed with -9 in mid-play, one after another;
+    the final bars are those of an undisturbed run, and the processor reads on without a gap."""
+    async with (
+        Simulator(tapes(shared), speed=12.0) as simulator,
+        house(tmp_path / "killed", nats, server, simulator.urls) as parts,
+    ):
+        for name in ("process", "serve", "collect"):
+            await parts.start(name)
+        await parts.until_applied(2_000)
+        await parts.kill("process")
+        await parts.start("process")
+        await parts.until_applied(4_000)
+        nats.kill()
+        await asyncio.sleep(1.0)
+        nats.start()
+        await parts.until_applied(6_000)
+        await parts.kill("serve")
+        await parts.start("serve")
+        await parts.kill("collect")
+        await parts.start("collect")
+        await parts.until_applied(9_000)
+        await parts.kill("process")
+        await parts.start("process")
+        assert await settled(parts, calm) == calm
+        _, health = await parts.get("process", "/health")
+        for line in health["streams"]:
+            assert line["gaps_lost"] == 0
+            assert line["received"] == line["applied"] + line["duplicates"] + line["quarantined"]
+        log = (parts.folder / "process.log").read_text()
+        assert log.count('"gapless": true') == 2, log[-3000:]
