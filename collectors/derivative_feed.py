@@ -45,6 +45,7 @@ class DerivativeFeed:
         self._bus = bus
         self._backoff = backoff
         self.connects = self.events = self.malformed = 0
+        self._newest_ms: int | None = None
 
     async def run(self) -> None:
         """Connect again whenever a connection ends."""
@@ -67,22 +68,32 @@ class DerivativeFeed:
         finally:
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
+            await self._say_ended()
             await socket.close()
+
+    async def _say_ended(self) -> None:
+        """Nothing comes any more: what was heard last is not the state of now."""
+        if self._newest_ms is not None:
+            await self._bus.publish(CONTEXT, [self._interruption(self._newest_ms, ended=True)])
+            self._newest_ms = None
+
+    def _interruption(self, event_ms: int, *, ended: bool) -> Interruption:
+        names = [item.name for item in self.instruments.values()]
+        return Interruption(names, event_ms, self.market.sampled, ended)
 
     async def _read(self, socket: Socket) -> None:
         """Publish what arrives; TimeoutError when nothing does."""
-        names = [item.name for item in self.instruments.values()]
-        interrupted = True
         while True:
             async with asyncio.timeout(SILENT_S):
                 frame = await socket.recv(False)
             events = self._events(frame if isinstance(frame, bytes) else frame.encode())
             if not events:
                 continue
-            if interrupted:
-                events = [Interruption(names, _newest(events), self.market.sampled), *events]
-                interrupted = False
+            newest = max(event.event_ms for event in events)
+            if self._newest_ms is None:
+                events = [self._interruption(newest, ended=False), *events]
                 self._backoff.reset()
+            self._newest_ms = max(newest, self._newest_ms or 0)
             self.events += len(events)
             await self._bus.publish(CONTEXT, events)
 
@@ -121,7 +132,3 @@ class DerivativeFeed:
             return
         self.events += 1
         await self._bus.publish(CONTEXT, [event])
-
-
-def _newest(events: Sequence[DerivativeEvent]) -> int:
-    return max(event.event_ms for event in events)

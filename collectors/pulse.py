@@ -11,7 +11,8 @@ MOST_PATIENCE = 32
 class Pulse:
     """Beats of one instrument over all sockets of a feed; times are monotonic seconds.
 
-    `newest_key`, `newest_ms`: the newest trade delivered. `quiet`: the venue itself had no newer.
+    `newest_key`, `newest_ms`: the newest trade delivered. `since_ms`: exchange time from which on
+    trades were to be delivered. `quiet`: the venue itself had no newer.
     """
 
     __slots__ = (
@@ -23,13 +24,14 @@ class Pulse:
         "newest_ms",
         "patience",
         "quiet",
+        "since_ms",
     )
 
     def __init__(self, now_s: float) -> None:
         self.began_s = self.beat_s = self.heard_s = now_s
         self.beats = 0
         self.newest_key: int | None = None
-        self.newest_ms = 0
+        self.newest_ms = self.since_ms = 0
         self.patience = 1
         self.quiet = False
 
@@ -42,9 +44,19 @@ class Pulse:
         self.patience = 1
         self.quiet = False
 
+    @property
+    def reached_ms(self) -> int:
+        """No trade up to this time can be missed: it came, or it was before the streams did."""
+        return max(self.newest_ms, self.since_ms)
+
     def rest(self, now_s: float) -> None:
-        """A new socket took over: the silence before it is not its fault."""
+        """The silence so far is not the socket's fault."""
         self.heard_s = max(self.heard_s, now_s)
+
+    def begin(self, now_s: float, event_ms: int) -> None:
+        """A new socket delivers from this exchange time on."""
+        self.rest(now_s)
+        self.since_ms = max(self.since_ms, event_ms)
 
     def allowed_s(self) -> float:
         """Thirty times the usual distance, within bounds, doubled for every quiet answer."""

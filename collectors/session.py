@@ -267,7 +267,7 @@ class Session:
         self.delivering.set()
         now_s = self.link.monotonic()
         for name in self.names:
-            self.pulses.setdefault(name, Pulse(now_s)).rest(now_s)
+            self.pulses.setdefault(name, Pulse(now_s)).begin(now_s, self._seen_ms)
         self.buffer.put([Connected(self.names, self.name, self._seen_ms)])
         log.info("feed.connected", connection=self.name, instruments=len(self.names))
 

@@ -63,7 +63,7 @@ class Watchdog:
         if not pulse.overdue(now_s):
             return
         heard = max((f.pulses[name].newest_ms for f in feeds if name in f.pulses), default=0)
-        if heard - ARRIVES_MS > pulse.newest_ms:
+        if heard - ARRIVES_MS > pulse.reached_ms:
             self._replace(feed, name, "another connection has newer trades")
             return
         self.probes += 1
@@ -73,7 +73,7 @@ class Watchdog:
             log.info("watchdog.no_answer", instrument=name, error=type(error).__name__)
             pulse.rest(now_s)
             return
-        if newest_ms > pulse.newest_ms:
+        if newest_ms > pulse.reached_ms:
             if newest_ms <= self._clock.now_ms() - ARRIVES_MS:
                 self._replace(feed, name, "the venue has newer trades")
             return

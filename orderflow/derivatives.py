@@ -47,7 +47,7 @@ class Liquidation(msgspec.Struct, tag="liquidation", gc=False, frozen=True):
 
 
 class Interruption(msgspec.Struct, tag="interruption", gc=False, frozen=True):
-    """These streams begin to deliver: what was before `event_ms` may be missing.
+    """These streams begin to deliver, or have `ended`: what lies between may be missing.
 
     `sampled`: the venue leaves liquidations out.
     """
@@ -55,6 +55,7 @@ class Interruption(msgspec.Struct, tag="interruption", gc=False, frozen=True):
     instruments: list[str]
     event_ms: int
     sampled: bool
+    ended: bool = False
 
 
 DerivativeEvent = Funding | OpenInterest | Liquidation | Interruption

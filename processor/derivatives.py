@@ -41,7 +41,7 @@ class DerivativeBook:
         """Apply one event; returns the minutes that it closed."""
         if isinstance(event, Interruption):
             self.sampled = event.sampled
-            return self._interrupt(event.event_ms)
+            return self._interrupt(event)
         self.newest_ms = max(self.newest_ms, event.event_ms)
         done = self.due(self.newest_ms)
         start = minute_of(event.event_ms)
@@ -52,13 +52,17 @@ class DerivativeBook:
         return done
 
     def due(self, now_ms: int) -> list[DerivativeMinute]:
-        """Minutes that are over at `now_ms` (exchange time); the values of the last go on."""
+        """Minutes that are over at `now_ms` (exchange time).
+
+        The values of the last one go on, unless the streams have ended.
+        """
         done = []
         while self.open:
             start = min(self.open)
             if start + MINUTE_MS + CLOSE_AFTER_MS > now_ms:
                 break
-            self._begin(start + MINUTE_MS)
+            if self._since_ms is not None:
+                self._begin(start + MINUTE_MS)
             done.append(self._close(start))
         return done
 
@@ -76,14 +80,18 @@ class DerivativeBook:
             return False
         return True
 
-    def _interrupt(self, event_ms: int) -> list[DerivativeMinute]:
-        """Close everything as it stands: what was known is not known any more."""
+    def _interrupt(self, event: Interruption) -> list[DerivativeMinute]:
+        """What was known before the minute of the interruption is not known any more."""
         for start, minute in self.open.items():
             self.open[start] = msgspec.structs.replace(minute, whole=False)
-        self._since_ms = event_ms
-        return [self._close(start) for start in sorted(self.open)]
+        self._since_ms = None if event.ended else event.event_ms
+        first = minute_of(event.event_ms)
+        return [self._close(start) for start in sorted(self.open) if start < first]
 
     def _close(self, start_ms: int) -> DerivativeMinute:
+        """A minute is whole only when something was heard after it."""
         done = self.open.pop(start_ms)
+        if self.newest_ms < start_ms + MINUTE_MS:
+            done = msgspec.structs.replace(done, whole=False)
         self.closed.append(done)
         return done

@@ -112,3 +112,23 @@ def test_patience_follows_the_rate() -> None:
     assert (pulse.patience, pulse.quiet) == (1, False)
     pulse.rest(500.0)
     assert not pulse.overdue(501.0)
+
+
+async def test_a_trade_from_before_the_socket_is_no_loss(
+    client: RestClient, rest: Any, spot: Any
+) -> None:
+    """A stream that has not traded since its socket began is quiet, although REST knows a trade."""
+    clock = VenueClock(lambda: 0.0)
+    clock.observe(T0 + 60_000)
+    pulse = Pulse(0.0)
+    pulse.begin(0.0, T0 + 1)
+    dog = Watchdog(VENUES["binance"][Market.SPOT], client, clock, lambda: 11.0)
+    feed, entry = FakeFeed(pulse, spot.name), Listed(spot, 0)
+    rest.routes = {AGG: newest(7, T0)}
+    await dog.look(feed, entry, [feed])  # type: ignore[arg-type,list-item]
+    assert (pulse.quiet, feed.replaced) == (True, [])
+    other = beaten(10.0)
+    feed.pulses[spot.name].quiet = False
+    pulse.heard_s = -100.0
+    await dog.look(feed, entry, [feed, FakeFeed(other, spot.name)])  # type: ignore[arg-type,list-item]
+    assert feed.replaced == []

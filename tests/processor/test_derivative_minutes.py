@@ -67,14 +67,39 @@ def test_nothing_is_known_over_an_interruption() -> None:
     book = DerivativeBook()
     book.on_event(Interruption([NAME], START - 1, sampled=True))
     book.on_event(Funding(NAME, START + 10, Decimal("0.0001")))
-    (cut,) = book.on_event(Interruption([NAME], START + 5 * MINUTE + 7, sampled=True))
+    assert book.on_event(Interruption([NAME], START + 10, sampled=True, ended=True)) == []
+    (cut,) = book.due(START + 4 * MINUTE)
     assert not cut.whole
+    assert book.newest is None
+    assert book.on_event(Interruption([NAME], START + 5 * MINUTE + 7, sampled=True)) == []
     book.on_event(closed_long(5 * MINUTE + 8))
-    done = book.due(START + 7 * MINUTE + 5_000)
+    done = book.on_event(closed_long(7 * MINUTE))
+    done += book.due(START + 7 * MINUTE + 5_000)
     assert [minute.start_ms for minute in done] == [START + 5 * MINUTE, START + 6 * MINUTE]
     assert [minute.whole for minute in done] == [False, True]
     assert done[0].funding_rate is None
     assert done[0].sampled
+
+
+def test_a_short_interruption_leaves_its_minute_open() -> None:
+    """What comes after the interruption still counts in the minute it happened in."""
+    book = DerivativeBook()
+    book.on_event(OpenInterest(NAME, START + 10, Decimal(7)))
+    assert book.on_event(Interruption([NAME], START + 20, sampled=True)) == []
+    book.on_event(Funding(NAME, START + 30, Decimal("0.0001")))
+    book.on_event(Funding(NAME, START + MINUTE, Decimal("0.0002")))
+    (first,) = book.due(START + MINUTE + 5_000)
+    assert (first.whole, first.funding_rate) == (False, Decimal("0.0001"))
+    assert first.open_interest == Decimal(7)
+
+
+def test_a_silent_stream_is_not_whole() -> None:
+    """A minute nothing was heard after may have missed its end, whatever the clock says."""
+    book = DerivativeBook()
+    book.on_event(Interruption([NAME], START, sampled=False))
+    book.on_event(Funding(NAME, START + 10, Decimal("0.0001")))
+    (first,) = book.due(START + MINUTE + 5_000)
+    assert not first.whole
 
 
 @given(st.lists(st.integers(0, 4 * MINUTE), max_size=30), st.integers(0, 5_000))
