@@ -85,13 +85,22 @@ class Budget:
 
     async def spend(self, name: str, per_minute: int | None) -> Spent:
         """Count one request of this key; one that does not fit is not counted."""
-        most = self.per_minute if per_minute is None else per_minute
-        item = RateLimitItemPerMinute(most)
+        item = self._item(per_minute)
         fits = await self._windows.hit(item, name)
+        return await self._spent(item, name, fits=fits)
+
+    async def left(self, name: str, per_minute: int | None) -> Spent:
+        """What is left; nothing is counted."""
+        return await self._spent(self._item(per_minute), name, fits=True)
+
+    def _item(self, per_minute: int | None) -> RateLimitItemPerMinute:
+        return RateLimitItemPerMinute(self.per_minute if per_minute is None else per_minute)
+
+    async def _spent(self, item: RateLimitItemPerMinute, name: str, *, fits: bool) -> Spent:
         stats = await self._windows.stats(item, name)
         # The window's end is in wall time: that is how the storage counts.
         reset_s = ceil(stats.reset_time - time.time_ns() / 1e9)
-        return Spent(fits, most, stats.remaining, min(MINUTE_S, max(1, reset_s)))
+        return Spent(fits, item.amount, stats.remaining, min(MINUTE_S, max(1, reset_s)))
 
 
 def _nobody(request: Request) -> str:

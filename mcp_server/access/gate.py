@@ -67,6 +67,9 @@ class Gate:
             key = await self._key(scope, name)
             spent = await self._spend(key)
         except RequestError as error:
+            if name == AUTHORIZE:
+                # nginx understands 401 alone; it then asks for the real answer.
+                error = UnauthorizedError(str(error))
             await self._refuse(name, error, scope, receive, send)
             return
         await self._pass(key, spent, scope, receive, send)
@@ -99,6 +102,8 @@ class Gate:
                 _key_text(scope), client[0] if client else "unknown"
             )
             headers["X-WADM-Private"] = "1" if key.scoped else ""
+            left = await self.access.budget.left(key.id, key.per_minute)
+            headers |= {name.decode(): value.decode() for name, value in left.headers()}
         await Response(status_code=204, headers=headers)(scope, receive, send)
 
     async def _pass(
