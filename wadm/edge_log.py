@@ -15,7 +15,7 @@ class Line(msgspec.Struct):
     time_ms: float = 0
     key_id: str = ""
     cache: str = ""
-    status: int = 0
+    status: str = ""
 
 
 def edge_hits(path: Path, key_id: str, since_ms: int) -> int:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backbone.keys.book import KeyBook, Terms
 from backbone.settings import read_settings
@@ -31,6 +32,7 @@ class House:
         self.access = access
         self.book = book
         self.client = client
+        self.seen: list[tuple[str, str]] = []
 
     async def key(self, name: str = "someone", **terms: object) -> str:
         """A new key that the server knows already."""
@@ -57,8 +59,8 @@ async def _stream(request: Request) -> Response:
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
-def small_app(access: Access) -> Starlette:
-    """Every path echoes; /stream streams."""
+def small_app(access: Access, seen: list[tuple[str, str]] | None = None) -> Starlette:
+    """Every path echoes; /stream streams. What the server parsed is added to `seen`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -69,13 +71,24 @@ def small_app(access: Access) -> Starlette:
     routes = [Route("/stream", _stream), Route("/{path:path}", _echo, methods=methods)]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.add_middleware(Gate, access=access, base_path="")
+    app.add_middleware(_Seen, seen=[] if seen is None else seen)
     return app
 
 
+class _Seen:
+    def __init__(self, app: ASGIApp, seen: list[tuple[str, str]]) -> None:
+        self.app, self.seen = app, seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.seen.append((scope["method"], scope["path"]))
+        await self.app(scope, receive, send)
+
+
 @contextlib.asynccontextmanager
-async def serving(app: Starlette) -> AsyncIterator[int]:
-    """The application on a free port of loopback."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+async def serving(app: Starlette, port: int = 0) -> AsyncIterator[int]:
+    """The application on loopback, on a free port unless one is given."""
+    config = uvicorn.Config(app, port=port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
@@ -97,11 +110,14 @@ async def house(folder: Path, **settings: object) -> AsyncIterator[House]:
     store = SqliteStore(folder / "keys.sqlite")
     await store.open("live")
     access = Access(store, chosen)
+    seen: list[tuple[str, str]] = []
     try:
         async with (
-            serving(small_app(access)) as port,
+            serving(small_app(access, seen)) as port,
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
         ):
-            yield House(access, KeyBook(store, "test"), client)
+            made = House(access, KeyBook(store, "test"), client)
+            made.seen = seen
+            yield made
     finally:
         await store.close()

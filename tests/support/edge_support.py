@@ -80,9 +80,7 @@ class Edge:
         write_public(self.ca, authority.pair.certificate)
         write_public(folder / "tls.pem", pair.certificate)
         write_private(folder / "tls.key", pair.key)
-        servers = " ".join(
-            f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in upstreams
-        )
+        servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in upstreams)
         self.values = {
             "EDGE_MODULES": f"daemon off; worker_shutdown_timeout 1s; {_user()}",
             "EDGE_ETC": str(ROOT / "nginx"),
@@ -123,7 +121,8 @@ class Edge:
 
     def lines(self) -> list[dict[str, Any]]:
         """The access log."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        found = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line | {"status": int(line["status"])} for line in found]
 
 
 @contextlib.asynccontextmanager

@@ -69,10 +69,10 @@ def test_usage_with_the_edge(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     now = wall_ms() / 1_000
     lines = [
-        {"time_ms": now, "key_id": key_id, "cache": "HIT", "status": 200},
-        {"time_ms": now, "key_id": key_id, "cache": "MISS", "status": 200},
-        {"time_ms": now, "key_id": "0" * 12, "cache": "HIT", "status": 200},
-        {"time_ms": 1.5, "key_id": key_id, "cache": "HIT", "status": 200},
+        {"time_ms": now, "key_id": key_id, "cache": "HIT", "status": "200"},
+        {"time_ms": now, "key_id": key_id, "cache": "MISS", "status": "200"},
+        {"time_ms": now, "key_id": "0" * 12, "cache": "HIT", "status": "200"},
+        {"time_ms": 1.5, "key_id": key_id, "cache": "HIT", "status": "200"},
     ]
     log.write_text("\n".join(map(json.dumps, lines)) + "\nnot json\n")
     counts = json.loads(run("usage", key_id, "--access-log", str(log), "--json"))
