@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run test test-mongo check docs bench lock clean
+.PHONY: help setup run chaos test test-mongo check docs bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the ru
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)
 	$(BIN)/python -m bench.profiles $(if $(QUICK),--quick,)
+
+chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
+	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
 
 lock: $(STAMP) ## Write requirements.lock from .venv: names and versions only
 	$(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > requirements.lock

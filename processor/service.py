@@ -57,6 +57,10 @@ FILL_EVERY_S = 1.0
 class ProcessorService:
     """Owns the engine, its clocks and its durability."""
 
+    perf_s: Callable[[], float] = staticmethod(perf_counter)
+    tick_ms = TICK_MS
+    checkpoint_ms = CHECKPOINT_MS
+
     def __init__(
         self,
         settings: Settings,
@@ -101,6 +105,12 @@ class ProcessorService:
         """The venue clock of an instrument's market; 0 before anything was heard."""
         clock = self.clocks.get(instrument.rpartition(":")[0])
         return clock.now_ms() if clock is not None else 0
+
+    @property
+    def written(self) -> bool:
+        """Nothing computed waits to be stored."""
+        idle = self._writing is None or self._writing.done()
+        return idle and not self.pending and self.chronicler.settled
 
     def _durable(self) -> bool:
         """False once the store has refused for longer than a hiccup."""
@@ -168,7 +178,7 @@ class ProcessorService:
         waiting = asyncio.ensure_future(subscription.next())
         try:
             while True:
-                await asyncio.wait([waiting], timeout=TICK_MS / 1_000)
+                await asyncio.wait([waiting], timeout=self.tick_ms / 1_000)
                 if waiting.done():
                     for delivery in waiting.result():
                         await self._apply(self.resuming.unseen(delivery))
@@ -216,17 +226,20 @@ class ProcessorService:
 
     def _observe(self, instrument: str, event_ms: int) -> None:
         market = instrument.rpartition(":")[0]
-        self.clocks.setdefault(market, VenueClock()).observe(event_ms)
+        clock = self.clocks.get(market)
+        if clock is None:
+            clock = self.clocks[market] = VenueClock(lambda: self.mono_ms() / 1_000)
+        clock.observe(event_ms)
 
     async def tick(self) -> None:
         """Everything time has made due, at most every TICK_MS."""
         mono = self.mono_ms()
-        if mono - self._ticked_ms < TICK_MS:
+        if mono - self._ticked_ms < self.tick_ms:
             return
         self._ticked_ms = mono
         if self._broken is not None:
             raise self._broken
-        began = perf_counter()
+        began = self.perf_s()
         for name in list(self.engine.streams):
             self.settle(name)
             results = self.engine.advance_one(name, self.now_ms(name), mono)
@@ -237,15 +250,15 @@ class ProcessorService:
             if results.minutes:
                 self._collect(name, results)
                 await self._publish(results)
-            if perf_counter() - began > TURN_S:
+            if self.perf_s() - began > TURN_S:
                 await asyncio.sleep(0)
-                began = perf_counter()
+                began = self.perf_s()
         changed = [name for name, stream in self.engine.streams.items() if stream.changed]
         self._positions.mark(changed, self._position)
         await self.resuming.ask_who_is_there(mono)
         self._persist(mono)
         while len(self.pending) + self.chronicler.backlog > PENDING_RECORDS:
-            await asyncio.sleep(TICK_MS / 1_000)
+            await asyncio.sleep(self.tick_ms / 1_000)
             self._persist(self.mono_ms())
 
     def _note_ingestion(self, name: str, mono: int) -> None:
@@ -291,7 +304,7 @@ class ProcessorService:
         due = [
             name
             for name, stream in self.engine.streams.items()
-            if stream.changed and mono - self.saved_ms.get(name, 0) >= CHECKPOINT_MS
+            if stream.changed and mono - self.saved_ms.get(name, 0) >= self.checkpoint_ms
         ][:CHECKPOINTS_PER_WRITE]
         sweep = mono - self._swept_ms >= SWEEP_MS
         if due or self.pending or sweep:

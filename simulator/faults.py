@@ -144,6 +144,14 @@ class FaultPlan:
         """
         self._connections.append(_Rule(stream, action, {after_id}, connection, 1))
 
+    def calm(self) -> None:
+        """No more faults: every rule is forgotten, what was held back is lost."""
+        self._rows, self._connections, self._stalled, self._rest = [], [], [], []
+        self._held.clear()
+        self._topics.clear()
+        self.silent_routes.clear()
+        self.refuse_connects = self.clock_offset_ms = 0
+
     def stall(self, stream: str, *, connection: int | None = None) -> None:
         """From now on lose everything of one stream."""
         self._stalled.append(_Rule(stream, "stall", (), connection))

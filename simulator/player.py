@@ -46,6 +46,7 @@ class Player:
         self.started = asyncio.Event()
         self.end_ms: int | None = None
         self.hold = False
+        self.tick_s = TICK_S
         self._awaited: int | frozenset[str] = 0
         self._news = asyncio.Event()
         for host in hosts:
@@ -116,7 +117,7 @@ class Player:
     async def _play_in_time(self, end_ms: int | None) -> None:
         while end_ms is None or self.clock.now_ms() <= end_ms:
             self._send_until(self.clock.now_ms())
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self.tick_s)
 
     async def _play_as_read(self) -> None:
         position_ms = self.clock.now_ms()

@@ -1,7 +1,8 @@
 """The store port: immutable records in time, checkpoints, and what the store is for.
 
 Contract (tests/contracts/test_store.py): a record replaces one of the same key only with a larger
-(revision, applied_through_ms), never with a smaller one; collections in EVERY_REVISION keep each
+(revision, applied_through_ms, published_at_ms) or the same, never with a smaller one, so that the
+evidence of an unchanged bar can grow; collections in EVERY_REVISION keep each
 revision as a record of its own; readers never see a record past its expiry; a `put` is all or
 nothing; a checkpoint is returned as the newest generation whose checksum holds.
 """

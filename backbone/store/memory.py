@@ -33,7 +33,7 @@ class MemoryStore:
             table = self.records[record.collection]
             key = key_of(record)
             known = table.get(key)
-            if known is None or _order(record) > _order(known):
+            if known is None or _order(record) >= _order(known):
                 table[key] = record
 
     async def query(self, query: Query) -> list[Record]:
@@ -104,5 +104,5 @@ def encode_body(record: Record) -> bytes:
         raise StoreError(f"{record.collection} body can't be stored: {error}") from error
 
 
-def _order(record: Record) -> tuple[int, int]:
-    return record.revision, record.applied_through_ms
+def _order(record: Record) -> tuple[int, int, int]:
+    return record.revision, record.applied_through_ms, record.published_at_ms

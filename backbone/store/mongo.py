@@ -2,8 +2,8 @@
 
 A `put` and a set of checkpoints are one transaction each, sent in chunks of at most 50 documents
 so that encoding never holds up the event loop. An upsert compares (revision,
-applied_through_ms) where the document lives, so repeating it is harmless. Readers go on with a
-secondary while the set has no primary.
+applied_through_ms, published_at_ms) where the document lives, so repeating it is harmless. Readers
+go on with a secondary while the set has no primary.
 """
 
 from __future__ import annotations
@@ -239,6 +239,13 @@ def _upsert(record: Record) -> UpdateOne:
         "$or": [
             {"$gt": [revision, known]},
             {"$and": [{"$eq": [revision, known]}, {"$gt": [through, "$applied_through_ms"]}]},
+            {
+                "$and": [
+                    {"$eq": [revision, known]},
+                    {"$eq": [through, "$applied_through_ms"]},
+                    {"$gte": [record.published_at_ms, "$published_at_ms"]},
+                ]
+            },
         ]
     }
     replaced = {"$cond": [newer, {"$literal": document}, "$$ROOT"]}

@@ -55,7 +55,8 @@ ON CONFLICT (series, start_ms, kept_revision) DO UPDATE SET
   revision = excluded.revision, applied_through_ms = excluded.applied_through_ms,
   published_at_ms = excluded.published_at_ms, expires_at_ms = excluded.expires_at_ms,
   body = excluded.body
-WHERE (excluded.revision, excluded.applied_through_ms) > (revision, applied_through_ms)
+WHERE (excluded.revision, excluded.applied_through_ms, excluded.published_at_ms)
+  >= (revision, applied_through_ms, published_at_ms)
 """
 SELECT = """
 SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_ms, body

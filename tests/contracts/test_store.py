@@ -92,6 +92,18 @@ async def test_newest_revision_wins(store: Store) -> None:
     assert found.body == record(60, 2, 1).body
 
 
+async def test_evidence_of_an_unchanged_bar_grows(store: Store) -> None:
+    """What was published later replaces the same revision, what was published earlier does not."""
+    for collection in (FOOTPRINTS, VOLUME_PROFILE):
+        for published, state in ((5, "contiguous"), (9, "verified"), (7, "repairing")):
+            body = {"state": state}
+            await store.put(
+                [record(0, collection=collection, published_at_ms=published, body=body)]
+            )
+        (found,) = await store.query(query(collection=collection))
+        assert found.body == {"state": "verified"}
+
+
 async def test_every_revision_is_kept(store: Store) -> None:
     """Profiles keep each revision as a record; a question gets the newest."""
     for revision in (0, 1, 2):

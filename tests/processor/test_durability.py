@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from backbone.bus.base import TRADES
 from backbone.bus.memory import MemoryBus
@@ -121,7 +122,7 @@ async def bars(store: Any) -> dict[tuple[str, str, int], Any]:
     found = {}
     for name in NAMES:
         for timeframe in ("1m",):
-            query = Query(FOOTPRINTS, name, timeframe, 0, 2**60, 0)
+            query = Query(FOOTPRINTS, name, timeframe, 0, START_MS + MINUTES * MINUTE_MS, 0)
             for record in await store.query(query):
                 body = record.body
                 found[name, timeframe, record.start_ms] = (body["flow"], body["rows"])
@@ -219,7 +220,7 @@ async def test_a_disk_that_refuses(tmp_path: Path, fault: str) -> None:
         await service.tick()
         await settled(service)
     assert service.view.ready
-    with _refusing(store, fault):
+    with capture_logs(), _refusing(store, fault):
         for messages in deliveries[40:]:
             await service._apply(messages)
             await service.tick()

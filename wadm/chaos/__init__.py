@@ -1,0 +1,1 @@
+"""Proofs by fault: whole systems in virtual time from one seed, and processes killed for real."""

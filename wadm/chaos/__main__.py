@@ -1,0 +1,126 @@
+"""`make chaos`: both proofs, their figures in build/chaos.json; exit 1 when a promise is broken."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from simulator.faults import CONNECTION_ACTIONS, ROW_ACTIONS, VENUE_ACTIONS
+from wadm.chaos.house import Plan, run_seed
+from wadm.chaos.killing import kill_loop
+from wadm.chaos.verdict import Outcome
+from wadm.chaos.virtual import run_virtual
+
+FULL = {"seeds": 1_000, "minutes": 60, "kills": 200, "rate": 3_000.0}
+QUICK = {"seeds": 4, "minutes": 6, "kills": 3, "rate": 1_000.0}
+SERVING_S, EXACT_S = 3.0, 10.0
+CATALOGUE = frozenset({*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS})
+NAMES = {
+    "refuse_connects": ("refuse_connects", "connect_refused"),
+    "429": ("429", "rest_429"),
+    "418": ("418", "rest_418"),
+    "403": ("403", "rest_403"),
+    "outage": ("outage", "rest_outage"),
+}
+
+
+def one_seed(plan: Plan) -> Outcome:
+    """Run one seed in virtual time, quietly."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    found: Outcome = run_virtual(lambda loop: run_seed(loop, plan))
+    return found
+
+
+def summary(seeds: list[Outcome], killed: Outcome | None, took_s: float) -> dict[str, Any]:
+    """The figures of a run."""
+    runs = [*seeds, *([killed] if killed else [])]
+    seen = sum((Counter(run.seen) for run in runs), Counter[str]())
+    return {
+        "good": all(run.good for run in runs),
+        "seeds": [run.seed for run in seeds],
+        "bad_seeds": [run.seed for run in seeds if not run.good],
+        "virtual_minutes_compared": sum(run.minutes for run in seeds),
+        "trades": sum(run.trades for run in runs),
+        "kills": sum(run.kills for run in runs),
+        "process_kills": killed.kills if killed else 0,
+        "lost": sum(run.lost for run in runs),
+        "double": sum(run.double for run in runs),
+        "differing": sum(run.differing for run in runs),
+        "undeclared_gaps": sum(run.undeclared for run in runs),
+        "declared_gaps": sum(run.declared for run in runs),
+        "faults_seen": dict(sorted(seen.items())),
+        "faults_missing": sorted(
+            kind for kind in CATALOGUE if not any(seen[name] for name in NAMES.get(kind, (kind,)))
+        ),
+        "recovery_s": {
+            "serving": killed.serving_s if killed else [],
+            "exact": killed.exact_s if killed else [],
+        },
+        "notes": [f"seed {run.seed}: {note}" for run in runs for note in run.notes][:200],
+        "took_s": round(took_s, 1),
+    }
+
+
+def main() -> int:
+    """Parse, run, write, judge."""
+    options = _options()
+    began = time.monotonic()
+    first = options.first_seed
+    if first is None:
+        first = random.SystemRandom().randrange(10**6)
+    plans = [Plan(first + place, options.minutes) for place in range(options.seeds)]
+    print(f"seeds {first}..{first + options.seeds - 1}, {options.minutes} virtual minutes each")
+    with ProcessPoolExecutor(options.jobs) as pool:
+        seeds = []
+        for outcome in pool.map(one_seed, plans):
+            seeds.append(outcome)
+            if not outcome.good:
+                print(f"BROKEN seed {outcome.seed}: {outcome.notes[:5]}")
+    killed = None
+    if options.kills:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        with tempfile.TemporaryDirectory() as folder:
+            killed = asyncio.run(kill_loop(Path(folder), options.kills, options.rate, first))
+    found = summary(seeds, killed, time.monotonic() - began)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    figures = {name: found[name] for name in ("kills", "lost", "double", "undeclared_gaps")}
+    print(f"{figures} -> {options.out}")
+    complete = options.quick or not found["faults_missing"]
+    if not complete:
+        print(f"never seen: {found['faults_missing']}")
+    return 0 if found["good"] and complete else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m wadm.chaos", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a minute")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--minutes", type=int)
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--first-seed", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, default=Path("build/chaos.json"))
+    options = parser.parse_args()
+    for name, value in (QUICK if options.quick else FULL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What a run proved: every stored minute against the tape."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from backbone.store.base import FOOTPRINTS, Query, Store
+from orderflow.completeness import Quality, State
+from orderflow.encoding import bar_from_body
+from orderflow.footprint import FootprintBar
+from wadm.chaos.oracle import as_stored, minutes_of
+
+DECLARED = frozenset({State.PARTIAL, State.REPAIRING, State.UNKNOWN, State.APPROXIMATE})
+ROW_SIZE = Decimal(10)
+CHUNK = 1_000
+
+
+class Outcome(msgspec.Struct):
+    """What one seed proved."""
+
+    seed: int
+    minutes: int = 0
+    trades: int = 0
+    kills: int = 0
+    lost: int = 0
+    double: int = 0
+    differing: int = 0
+    undeclared: int = 0
+    declared: int = 0
+    unproven: int = 0
+    unsettled: bool = False
+    seen: dict[str, int] = {}
+    states: dict[str, int] = {}
+    notes: list[str] = []
+    digest: str = ""
+    serving_s: list[float] = []
+    exact_s: list[float] = []
+
+    @property
+    def good(self) -> bool:
+        """No promise broken."""
+        return not (
+            self.lost
+            or self.double
+            or self.differing
+            or self.undeclared
+            or self.unproven
+            or self.unsettled
+        )
+
+
+async def compare(store: Store, tape: Any, outcome: Outcome) -> None:
+    """Every minute of every track against the tape."""
+    states: Counter[str] = Counter()
+    digests = []
+    for track in tape.tracks:
+        expected = minutes_of(track, ROW_SIZE)
+        name = track.instrument.name
+        outcome.trades += len(track.counted)
+        query = Query(FOOTPRINTS, name, "1m", 0, 2**60, 0, CHUNK)
+        bars = {r.start_ms: bar_from_body(r.body) for r in await store.query(query)}
+        for start, wanted in expected.items():
+            outcome.minutes += 1
+            found = bars.get(start)
+            states[f"{name} {found[1].state if found else 'absent'}"] += 1
+            ours = None if found is None else as_stored(track, found[0])
+            digests.append((name, start, ours))
+            if ours != wanted:
+                _judge(name, start, found, (ours, wanted), outcome)
+            elif found is not None and found[1].state in DECLARED and "binance" in name:
+                outcome.unproven += 1
+                outcome.notes.append(f"{name} {start}: right, but {found[1].state}")
+    outcome.states = dict(states)
+    outcome.digest = hashlib.sha256(repr(digests).encode()).hexdigest()
+
+
+def _judge(
+    name: str,
+    start: int,
+    found: tuple[FootprintBar, Quality] | None,
+    amounts: tuple[Any, Any],
+    outcome: Outcome,
+) -> None:
+    """A minute that differs: a broken promise, or a declared hole of a venue without ids."""
+    ours, wanted = amounts
+    declared = found is not None and found[1].state in DECLARED
+    if "bybit" in name and declared:
+        outcome.declared += 1
+        return
+    volume = 0 if ours is None else ours.volume
+    if "bybit" in name:
+        outcome.undeclared += 1
+    elif volume < wanted.volume:
+        outcome.lost += 1
+    elif volume > wanted.volume:
+        outcome.double += 1
+    else:
+        outcome.differing += 1
+    state = "absent" if found is None else found[1].state
+    outcome.notes.append(f"{name} {start}: {volume} instead of {wanted.volume}, {state}")
