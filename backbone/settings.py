@@ -81,6 +81,9 @@ class Settings:
     trusted_proxies: str = _setting(
         "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, by comma."
     )
+    tool_aliases: str = _setting(
+        "off", "Offer the tools under wAIckoff's documented names as well.", ("on", "off")
+    )
     collector_buffer: int = _setting(
         1_000, "Trades buffered per stream before an overflow marks a gap; grows with the rate."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,14 +21,14 @@ from mcp_server.access.gate import BODY_BYTES, Gate
 from mcp_server.http import Http, Metrics
 from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
-from mcp_server.tools import build_tools
+from mcp_server.server import build_mcp
 
 DRAIN_S = 5
 
 
 def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
     """Routes of both transports; the MCP session manager lives as long as the application."""
-    mcp = build_tools(queries)
+    mcp, subscriptions = build_mcp(queries, aliases=settings.tool_aliases == "on")
     mcp.streamable_http_app(
         transport_security=_security(settings), max_request_body_size=BODY_BYTES
     )
@@ -37,7 +38,10 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with access.running(), manager.run():
+            telling = asyncio.create_task(subscriptions.run(), name="mcp-updates")
             yield
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     base = settings.base_path.rstrip("/")
     endpoint = StreamableHTTPASGIApp(manager)

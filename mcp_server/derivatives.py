@@ -19,7 +19,7 @@ from orderflow.errors import NotFoundError, NotReadyError, StoreError
 from orderflow.instrument import Instrument, Market
 from orderflow.timeframe import DAY_MS, MINUTE_MS, floor_ms
 
-DERIVATIVE_NAMES = ("exchange", "start", "end", "limit", "numbers")
+DERIVATIVE_NAMES = ("exchange", "start", "end", "limit", "numbers", "max_tokens")
 DEFAULT_MINUTES = 60
 KEPT_MS = 30 * DAY_MS
 RETRY_S = 5

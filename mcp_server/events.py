@@ -26,13 +26,23 @@ from orderflow.context_reports import (
     SourceReport,
 )
 from orderflow.detectors import DETECTORS
-from orderflow.errors import NotFoundError, NotReadyError, ValidationError
+from orderflow.errors import NotFoundError, NotReadyError, StoreError, ValidationError
 from orderflow.event import CORRECTION, EVENT_SERIES, HORIZONS_MIN, Event, events_from_body
 from orderflow.symbols import Selection
-from orderflow.timeframe import DAY_MS, MINUTE_MS, parse_timeframe
+from orderflow.timeframe import DAY_MS, MINUTE_MS, Window, parse_timeframe
 
 KINDS = (*DETECTORS, CORRECTION)
-COMMON = ("symbol", "exchange", "market", "timeframe", "side", "since", "as_of", "numbers")
+COMMON = (
+    "symbol",
+    "exchange",
+    "market",
+    "timeframe",
+    "side",
+    "since",
+    "as_of",
+    "numbers",
+    "max_tokens",
+)
 EVENT_NAMES = (*COMMON, "kinds", "limit", "cursor")
 RATE_NAMES = COMMON
 KEPT_DAYS = 30
@@ -41,6 +51,7 @@ MOST_EVENTS = 200
 PAGES_PER_READ = 250
 MOST_READS = 20
 """An answer reads at most so many pages x reads of every instrument."""
+ABSORPTION = frozenset({"absorption", "absorption_at_extreme"})
 CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})")
 RETRY_S = 5
 PERCENT_PLACES = Decimal("0.000001")
@@ -62,6 +73,7 @@ class EventQuestion:
     limit: int
     cursor: tuple[int, str] | None
     numbers: Numbers
+    max_tokens: int | None = None
 
 
 def event_question(values: Mapping[str, str]) -> EventQuestion:
@@ -83,6 +95,7 @@ def event_question(values: Mapping[str, str]) -> EventQuestion:
         limit=parameters.number(values.get("limit"), "limit", MOST_EVENTS) or DEFAULT_LIMIT,
         cursor=_cursor(values.get("cursor")),
         numbers=cast("Numbers", parameters.choice(values, "numbers", ("json", "string"), "json")),
+        max_tokens=parameters.tokens(values),
     )
 
 
@@ -136,6 +149,16 @@ class EventQueries:
             events=[_report(event, as_of) for event in found],
             next_cursor=None if cursor is None else f"{cursor[0]}-{cursor[1]}",
         )
+
+    async def absorbed(self, selection: Selection, window: Window) -> bool | None:
+        """Whether absorption was seen in a window; None while the store is away."""
+        try:
+            async for _, events in self._backwards(selection, window.start_ms, window.end_ms):
+                if any(event.kind in ABSORPTION for event in events):
+                    return True
+        except StoreError:
+            return None
+        return False
 
     async def base_rates(self, kind: str, asked: EventQuestion) -> BaseRatesReport:
         """Base rates of one kind of event on one timeframe."""

@@ -12,11 +12,27 @@ from mcp_server import parameters
 from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
 from mcp_server.openapi import document
-from mcp_server.parameters import FLOW, FOOTPRINT, PROFILE, SNAPSHOT, SUMMARY, Question
+from mcp_server.parameters import (
+    BARE,
+    CHANGES,
+    COMPARE,
+    FLOW,
+    FOOTPRINT,
+    FORMS,
+    LEVELS,
+    PROFILE,
+    SNAPSHOT,
+    SUMMARY,
+    SYMBOLS,
+    WAIT,
+    Question,
+)
 from mcp_server.payload import encoded, etag
 from mcp_server.queries import Queries
+from mcp_server.queries.explain import explain
+from mcp_server.queries.waits import wait_question
 from orderflow.report import Report
-from orderflow.reports import HealthReport
+from orderflow.status_reports import HealthReport
 from orderflow.timeframe import MINUTE_MS
 
 Metrics = Callable[[], tuple[bytes, str]]
@@ -42,6 +58,12 @@ class Http:
             "/events": self.events,
             "/events/base-rates/{kind}": self.base_rates,
             "/derivatives/{symbol:path}": self.derivatives,
+            "/levels/{symbol:path}": self.levels,
+            "/compare/{symbol:path}": self.compare,
+            "/changes/{symbol:path}": self.changes,
+            "/wait/{symbol:path}": self.wait,
+            "/explain": self.explain,
+            "/explain/{name}": self.explain,
             "/symbols": self.symbols,
             "/status": self.status,
             "/health": self.health,
@@ -80,8 +102,9 @@ class Http:
     async def snapshot(self, request: Request) -> Response:
         """Profile and flow of several symbols."""
         asked, period = self._both(request, SNAPSHOT, "")
+        form = parameters.choice(dict(request.query_params), "form", FORMS, "answers")
         symbols = parameters.symbol_list(request.query_params.get("symbols"))
-        report = await self.queries.snapshot(symbols, asked, period)
+        report = await self.queries.snapshot(symbols, asked, period, form or "answers")
         return self._answer(request, report, asked)
 
     async def events(self, request: Request) -> Response:
@@ -101,9 +124,39 @@ class Http:
         report = await self.queries.about_derivatives.derivatives(asked)
         return self._answer(request, report, asked)
 
+    async def levels(self, request: Request) -> Response:
+        """Key levels, nearest first."""
+        asked = self._asked(request, LEVELS)
+        return self._answer(request, await self.queries.about_levels.key_levels(asked), asked)
+
+    async def compare(self, request: Request) -> Response:
+        """Venues, markets and windows beside each other."""
+        asked = self._asked(request, COMPARE)
+        return self._answer(request, await self.queries.about_sides.compare(asked), asked)
+
+    async def changes(self, request: Request) -> Response:
+        """What changed since a time."""
+        values = parameters.single_values(request.query_params.multi_items(), CHANGES)
+        since = parameters.moment(values.pop("since", None), "since")
+        asked = parameters.question(request.path_params["symbol"], values)
+        return self._answer(request, await self.queries.about_sides.changes(asked, since), asked)
+
+    async def wait(self, request: Request) -> Response:
+        """The answer comes when a condition holds, or at the timeout."""
+        values = parameters.single_values(request.query_params.multi_items(), WAIT)
+        asked = wait_question(request.path_params["symbol"], values)
+        report = await self.queries.about_waits.wait(asked)
+        return self._answer(request, report, asked.about)
+
+    async def explain(self, request: Request) -> Response:
+        """One rule card, or the names of all."""
+        asked = self._bare(request)
+        return self._answer(request, await explain(request.path_params.get("name")), asked)
+
     async def symbols(self, request: Request) -> Response:
         """What is collected."""
-        return self._answer(request, await self.queries.symbols(), self._bare(request))
+        asked = self._bare(request, SYMBOLS)
+        return self._answer(request, await self.queries.symbols(asked.detail), asked)
 
     async def status(self, request: Request) -> Response:
         """Streams and connections."""
@@ -144,8 +197,8 @@ class Http:
         values = parameters.single_values(request.query_params.multi_items(), allowed)
         return parameters.question(request.path_params["symbol"], values, name_key)
 
-    def _bare(self, request: Request) -> Question:
-        values = parameters.single_values(request.query_params.multi_items(), ("numbers",))
+    def _bare(self, request: Request, allowed: Sequence[str] = BARE) -> Question:
+        values = parameters.single_values(request.query_params.multi_items(), allowed)
         return parameters.question("", values)
 
     def _about_events(self, request: Request, allowed: Sequence[str]) -> EventQuestion:
@@ -167,4 +220,4 @@ class Http:
         headers = HEADERS | {"ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(None, 304, headers)
-        return Response(encoded(report, asked.numbers), 200, headers, JSON)
+        return Response(encoded(report, asked.numbers, asked.max_tokens), 200, headers, JSON)

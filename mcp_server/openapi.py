@@ -9,26 +9,44 @@ from typing import Any
 import msgspec
 from pydantic.json_schema import models_json_schema
 
+from mcp_server.budget import HARD_CAP_TOKENS, LEAST_TOKENS
 from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, KINDS, RATE_NAMES
 from mcp_server.parameters import (
+    BARE,
+    CHANGES,
+    COMPARE,
     CONTEXTS,
     FLOW,
     FOOTPRINT,
+    FORMS,
+    LEVELS,
     MOST_BARS,
     MOST_LEVELS,
     PROFILE,
     SNAPSHOT,
     SUMMARY,
+    SYMBOLS,
+    WAIT,
 )
+from mcp_server.queries.waits import CONDITIONS, LONGEST_S
 from orderflow import reports
 from orderflow.context_reports import BaseRatesReport, EventsReport
 from orderflow.derivative_reports import DerivativesReport
 from orderflow.detectors import DETECTORS
 from orderflow.indicators.volume_profile import METHODS
+from orderflow.level_reports import (
+    ChangesReport,
+    CompareReport,
+    ExplainReport,
+    KeyLevelsReport,
+    WaitReport,
+)
 from orderflow.report import Report
+from orderflow.status_reports import HealthReport, StatusReport
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
+REQUIRED = frozenset({"symbols", "symbol", "condition", "value"})
 PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "timeframe": ({"type": "string", "enum": list(TIMEFRAMES)}, "default 1h"),
     "period": ({"type": "string", "enum": list(PERIODS)}, "default 5m"),
@@ -56,6 +74,17 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "side": ({"type": "string", "enum": ["buy", "sell"]}, "direction of the event"),
     "since": ({"type": "string"}, "epoch ms or ISO-8601; events from here on, exchange time"),
     "as_of": ({"type": "string"}, "epoch ms or ISO-8601; only what was published by then"),
+    "max_tokens": (
+        {"type": "integer", "minimum": LEAST_TOKENS, "maximum": HARD_CAP_TOKENS},
+        "least important entries leave first; `dropped` says how many",
+    ),
+    "form": (
+        {"type": "string", "enum": list(FORMS)},
+        "whole answers (default) or a line of numbers per symbol",
+    ),
+    "condition": ({"type": "string", "enum": list(CONDITIONS)}, "what to wait for"),
+    "value": ({"type": "string"}, "a price, deviations, a kind of event or a timeframe"),
+    "timeout_s": ({"type": "integer", "minimum": 1, "maximum": LONGEST_S}, "default 20"),
     "cursor": ({"type": "string"}, "next_cursor of an earlier answer: older events"),
 }
 PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
@@ -83,9 +112,15 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
         DERIVATIVE_NAMES,
         (DerivativesReport,),
     ),
-    "/symbols": ("What is collected", ("numbers",), (reports.SymbolsReport,)),
-    "/status": ("Streams and connections", ("numbers",), (reports.StatusReport,)),
-    "/health": ("503 while not ready; needs no key", (), (reports.HealthReport,)),
+    "/levels/{symbol}": ("Key levels, nearest first", LEVELS, (KeyLevelsReport,)),
+    "/compare/{symbol}": ("Venues, markets and windows", COMPARE, (CompareReport,)),
+    "/changes/{symbol}": ("What changed since a time", CHANGES, (ChangesReport,)),
+    "/wait/{symbol}": ("Answers when a condition holds", WAIT, (WaitReport,)),
+    "/explain": ("Names of all rule cards", BARE, (ExplainReport,)),
+    "/explain/{name}": ("One rule card", BARE, (ExplainReport,)),
+    "/symbols": ("What is collected", SYMBOLS, (reports.SymbolsReport,)),
+    "/status": ("Streams and connections", BARE, (StatusReport,)),
+    "/health": ("503 while not ready; needs no key", (), (HealthReport,)),
 }
 
 
@@ -123,6 +158,8 @@ def _operation(path: str) -> dict[str, Any]:
     if "{kind}" in path:
         kinds = {"type": "string", "enum": list(DETECTORS)}
         listed.insert(0, _parameter("kind", "path", kinds, "kind of event"))
+    if "{name}" in path:
+        listed.insert(0, _parameter("name", "path", {"type": "string"}, "name of an indicator"))
     if "{symbol}" in path:
         text = "BTCUSDT, BTC/USDT:USDT, BINANCE:BTCUSDT.P, binance:perp:BTCUSDT"
         listed.insert(0, _parameter("symbol", "path", {"type": "string", "maxLength": 40}, text))
@@ -141,7 +178,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], text: str) -> dict
     return {
         "name": name,
         "in": place,
-        "required": place == "path" or name in {"symbols", "symbol"},
+        "required": place == "path" or name in REQUIRED,
         "schema": schema,
         "description": text,
     }

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal, cast
 
+from mcp_server.budget import HARD_CAP_TOKENS, LEAST_TOKENS
 from orderflow.answers import Detail, WindowKind
 from orderflow.errors import InvalidParameterError, ValidationError
 from orderflow.indicators.volume_profile import METHODS, Method
@@ -46,23 +47,55 @@ class Question:
     row_size: Decimal | None = None
     max_levels: int | None = None
     context: ContextKind = "same_hour"
+    as_of_ms: int | None = None
+    max_tokens: int | None = None
 
     @property
     def history(self) -> bool:
         """True when several windows are asked for."""
-        return self.start_ms is not None or self.end_ms is not None or self.limit is not None
+        return any(
+            value is not None for value in (self.start_ms, self.end_ms, self.limit, self.as_of_ms)
+        )
 
     def with_symbol(self, symbol: str) -> Question:
         """The same question about another symbol."""
         return replace(self, symbol=symbol)
 
 
-COMMON = ("exchange", "market", "window", "start", "end", "limit", "detail", "numbers")
-PROFILE = (*COMMON, "timeframe", "va_method", "row_size", "max_levels", "context")
-FLOW = (*COMMON, "period", "context")
-FOOTPRINT = (*(name for name in COMMON if name != "window"), "timeframe")
-SNAPSHOT = ("symbols", "exchange", "market", "timeframe", "period", "detail", "numbers")
-SUMMARY = ("exchange", "market", "timeframe", "period", "detail", "numbers")
+COMMON = (
+    "exchange",
+    "market",
+    "window",
+    "start",
+    "end",
+    "limit",
+    "detail",
+    "numbers",
+    "max_tokens",
+    "form",
+)
+PROFILE = (*COMMON, "as_of", "timeframe", "va_method", "row_size", "max_levels", "context")
+FLOW = (*COMMON, "as_of", "period", "context")
+FOOTPRINT = (*(name for name in COMMON if name != "window"), "timeframe", "as_of")
+SNAPSHOT = (
+    "symbols",
+    "exchange",
+    "market",
+    "timeframe",
+    "period",
+    "detail",
+    "numbers",
+    "max_tokens",
+    "form",
+)
+SUMMARY = SNAPSHOT[1:-1]
+FORMS = ("answers", "lines")
+LEVELS = ("exchange", "market", "numbers", "max_tokens")
+COMPARE = ("exchange", "market", "timeframe", "numbers", "max_tokens")
+CHANGES = (*COMPARE, "since")
+WAIT = ("exchange", "market", "condition", "value", "timeout_s", "since", "numbers")
+BARE = ("numbers", "max_tokens")
+SYMBOLS = (*BARE, "detail")
 
 
 def single_values(pairs: Iterable[tuple[str, str]], allowed: Iterable[str]) -> dict[str, str]:
@@ -95,8 +128,10 @@ def question(symbol: str, values: Mapping[str, str], name_key: str = "timeframe"
         detail=cast("Detail", full),
         numbers=cast("Numbers", choice(values, "numbers", ("json", "string"), "json")),
         va_method=cast("Method", choice(values, "va_method", METHODS, "single")),
-        row_size=_decimal(values.get("row_size"), "row_size"),
+        row_size=decimal(values.get("row_size"), "row_size"),
         max_levels=number(values.get("max_levels"), "max_levels", MOST_LEVELS),
+        as_of_ms=moment(values.get("as_of"), "as_of"),
+        max_tokens=tokens(values),
         context=cast("ContextKind", choice(values, "context", CONTEXTS, "same_hour")),
     )
     return checked(asked)
@@ -155,7 +190,16 @@ def moment(text: str | None, name: str) -> int | None:
     return milliseconds
 
 
-def _decimal(text: str | None, name: str) -> Decimal | None:
+def tokens(values: Mapping[str, str]) -> int | None:
+    """The budget of an answer."""
+    found = number(values.get("max_tokens"), "max_tokens", HARD_CAP_TOKENS)
+    if found is not None and found < LEAST_TOKENS:
+        raise ValidationError(f"max_tokens must be {LEAST_TOKENS} to {HARD_CAP_TOKENS}")
+    return found
+
+
+def decimal(text: str | None, name: str) -> Decimal | None:
+    """A positive decimal number."""
     if text is None:
         return None
     if DECIMAL.fullmatch(text) is None:

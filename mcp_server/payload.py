@@ -7,11 +7,29 @@ from typing import Any
 
 import msgspec
 
+from mcp_server.budget import cut
 from mcp_server.parameters import Numbers
 from orderflow.report import Report
 
 OPTIONAL = frozenset(
-    {"summary", "levels", "bars", "rows", "profile", "flow", "context", "outcomes"}
+    {
+        "summary",
+        "levels",
+        "bars",
+        "rows",
+        "profile",
+        "flow",
+        "context",
+        "outcomes",
+        "facts",
+        "reading",
+        "large_trades",
+        "market_state",
+        "next_call",
+        "histogram",
+        "line",
+        "dropped",
+    }
 )
 """Parts that a short answer leaves out altogether."""
 MOVING = frozenset({"timestamp", "age_ms", "next_update_at", "next_update_in_ms", "lag_ms"})
@@ -28,14 +46,15 @@ def plain_data(report: Report) -> dict[str, Any]:
     return data
 
 
-def encoded(report: Report, numbers: Numbers) -> bytes:
-    """JSON; decimals as numbers or as strings, digit for digit."""
-    return ENCODERS[numbers].encode(plain_data(report))
+def encoded(report: Report, numbers: Numbers, max_tokens: int | None = None) -> bytes:
+    """JSON; decimals as numbers or as strings, digit for digit; cut to a budget if one is given."""
+    data = plain_data(report)
+    return ENCODERS[numbers].encode(data if max_tokens is None else cut(data, max_tokens))
 
 
-def structured(report: Report, numbers: Numbers) -> dict[str, Any]:
+def structured(report: Report, numbers: Numbers, max_tokens: int | None = None) -> dict[str, Any]:
     """What a JSON reader sees of `encoded`."""
-    data: dict[str, Any] = msgspec.json.decode(encoded(report, numbers))
+    data: dict[str, Any] = msgspec.json.decode(encoded(report, numbers, max_tokens))
     return data
 
 

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from orderflow import flow, footprint, grid, reports
-from orderflow.completeness import Quality, merge_qualities
+from orderflow import footprint, grid, proof, reports
+from orderflow.completeness import Quality
 from orderflow.content import bar_hash, flow_hash
+from orderflow.fact_reports import Facts, Histogram, ShortQuality
+from orderflow.facts import node_reports, profile_facts
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.indicators import order_flow, volume_profile
 from orderflow.indicators.order_flow import ratio
 from orderflow.parts import FlowPart, FootprintPart
+from orderflow.proof import coverage
+from orderflow.readings import steps_together, together
 from orderflow.symbols import Selection
 from orderflow.timeframe import CELL_MS, MINUTE_MS
+from orderflow.wanted import Detail, Parts, Wanted, WindowKind, iso
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Detail = Literal["summary", "rows", "full"]
-Parts = Sequence[FootprintPart | FlowPart]
-WindowKind = Literal["rolling", "aligned"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How an answer is to be given."""
-
-    name: str
-    kind: WindowKind
-    source: str
-    detail: Detail = "full"
-    va_method: volume_profile.Method = "single"
-    row_size: Decimal | None = None
-    max_levels: int | None = None
-    history: bool = False
-
-
-def iso(event_ms: int) -> str:
-    """UTC, ISO-8601 with milliseconds."""
-    moment = EPOCH + timedelta(milliseconds=event_ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{event_ms % 1_000:03d}Z"
+__all__ = ["Detail", "Wanted", "WindowKind", "iso"]
 
 
 def share(part: int, whole: int) -> Decimal | None:
@@ -55,7 +35,7 @@ def volume_profile_report(
     selection: Selection, parts: Sequence[FootprintPart], wanted: Wanted
 ) -> reports.VolumeProfileReport:
     """The profile of one window over one or several streams."""
-    bar = _served(footprint.beside([part.bar for part in parts]), wanted)
+    bar = served(footprint.beside([part.bar for part in parts]), wanted)
     found = volume_profile.profile(bar.rows, method=wanted.va_method)
     total = bar.flow.volume_lots
     poc, vah, val = _levels(bar, found)
@@ -74,7 +54,6 @@ def volume_profile_report(
             high=_price(bar.flow, bar.flow.high_ticks), low=_price(bar.flow, bar.flow.low_ticks)
         ),
     )
-    rows, truncated = _rows(bar, total, wanted)
     return reports.VolumeProfileReport(
         **_identity(selection, parts, wanted),
         timeframe=wanted.name,
@@ -90,9 +69,10 @@ def volume_profile_report(
         va_method=wanted.va_method,
         va_pct=share(found.value_area_lots, total) if found else None,
         row_size=bar.row_size,
-        summary=None if wanted.detail == "summary" else summary,
-        levels=rows,
-        levels_truncated=truncated,
+        summary=summary if wanted.detail == "full" else None,
+        **_rows(bar, total, wanted),
+        facts=_facts(bar, found, parts, wanted),
+        next_call=next_call("get_order_flow", selection, wanted),
         quality=_quality(
             parts,
             [part.bar.flow for part in parts],
@@ -104,7 +84,7 @@ def volume_profile_report(
     )
 
 
-def _served(bar: FootprintBar, wanted: Wanted) -> FootprintBar:
+def served(bar: FootprintBar, wanted: Wanted) -> FootprintBar:
     """On the asked row size, which must be a whole multiple of what is kept."""
     if wanted.row_size is None:
         return bar
@@ -124,19 +104,40 @@ def _levels(
     return prices[0], prices[1], prices[2]
 
 
-def _rows(bar: FootprintBar, total: int, wanted: Wanted) -> tuple[list[reports.Level] | None, bool]:
-    """Levels in price order; with a limit the ones with the most volume are kept."""
-    if wanted.detail == "summary":
-        return None, bool(bar.rows)
+def _kept_rows(bar: FootprintBar, wanted: Wanted) -> list[int]:
+    """Rows in price order; with a limit the ones with the most volume are kept."""
     rows = sorted(bar.rows)
     limit = wanted.max_levels
-    truncated = limit is not None and len(rows) > limit
-    if truncated:
-        rows = sorted(sorted(rows, key=lambda row: -sum(bar.rows[row][:2]))[:limit])
-    return [_level(bar, row, total) for row in rows], truncated
+    if limit is None or len(rows) <= limit:
+        return rows
+    return sorted(sorted(rows, key=lambda row: -sum(bar.rows[row][:2]))[:limit])
 
 
-def _level(bar: FootprintBar, row: int, total: int) -> reports.Level:
+def _rows(bar: FootprintBar, total: int, wanted: Wanted) -> dict[str, Any]:
+    """Levels at full detail, a histogram in columns at rows, and whether some were left out."""
+    if wanted.detail == "summary":
+        return {"levels_truncated": bool(bar.rows)}
+    rows = _kept_rows(bar, wanted)
+    found: dict[str, Any] = {"levels_truncated": len(rows) < len(bar.rows)}
+    if wanted.detail == "rows":
+        low = rows[0] if rows else 0
+        found["histogram"] = Histogram(
+            low=grid.plain(low * bar.row_size),
+            step=bar.row_size,
+            lot_size=bar.flow.lot_size,
+            at=[row - low for row in rows],
+            buy_lots=[bar.rows[row][0] for row in rows],
+            sell_lots=[bar.rows[row][1] for row in rows],
+        )
+    else:
+        kinds = {node.price: node.type for node in node_reports(bar)}
+        found["levels"] = [_level(bar, row, total, kinds) for row in rows]
+    return found
+
+
+def _level(
+    bar: FootprintBar, row: int, total: int, kinds: Mapping[Decimal, reports.NodeName]
+) -> reports.Level:
     buy, sell, trades = bar.rows[row]
     lot = bar.flow.lot_size
     return reports.Level(
@@ -147,7 +148,7 @@ def _level(bar: FootprintBar, row: int, total: int) -> reports.Level:
         delta=(buy - sell) * lot,
         trades=trades,
         percentage=share(buy + sell, total) or Decimal(0),
-        type=None,
+        type=kinds.get(grid.plain(row * bar.row_size)),
     )
 
 
@@ -155,9 +156,7 @@ def order_flow_report(
     selection: Selection, parts: Sequence[FlowPart], wanted: Wanted
 ) -> reports.OrderFlowReport:
     """Order flow of one window over one or several streams."""
-    bar = parts[0].bar
-    for part in parts[1:]:
-        bar = flow.beside(bar, part.bar)
+    bar = together(parts)
     lot = bar.lot_size
     least, most, resolution_ms = _extremes(bar, parts)
     spellings = order_flow.imbalance(bar.buy_lots, bar.sell_lots)
@@ -191,6 +190,7 @@ def order_flow_report(
         low=_price(bar, bar.low_ticks),
         close=_price(bar, bar.close_ticks),
         bars=None if wanted.detail == "summary" else _bars(parts),
+        next_call=next_call("get_volume_profile", selection, wanted),
         quality=_quality(
             parts,
             [part.bar for part in parts],
@@ -226,12 +226,7 @@ def _cumulative(parts: Sequence[FlowPart]) -> tuple[Decimal | None, str | None]:
 
 def _bars(parts: Sequence[FlowPart]) -> list[reports.FlowBarReport]:
     """The steps of all streams together, in time order."""
-    steps: dict[int, FlowBar] = {}
-    for part in parts:
-        for bar in part.bars:
-            known = steps.get(bar.start_ms)
-            steps[bar.start_ms] = bar if known is None else flow.beside(known, bar)
-    return [_bar(steps[start]) for start in sorted(steps)]
+    return [_bar(bar) for bar in steps_together(parts)]
 
 
 def _bar(bar: FlowBar) -> reports.FlowBarReport:
@@ -283,7 +278,7 @@ def footprint_bar_report(
         final=quality.final,
         revision=quality.revision,
         state=str(quality.state),
-        coverage=_coverage(quality),
+        coverage=coverage(quality),
         content_hash=bar_hash(names, timeframe, bar),
     )
 
@@ -305,11 +300,6 @@ def _mean(lots: int, trades: int, lot_size: Decimal) -> Decimal | None:
     return (lots * lot_size / trades).quantize(lot_size / 100)
 
 
-def _coverage(quality: Quality) -> Decimal:
-    found = ratio(quality.covered_ms, quality.expected_ms)
-    return Decimal(1) if found is None else grid.plain(found) if found else Decimal(0)
-
-
 def _identity(selection: Selection, parts: Parts, wanted: Wanted) -> dict[str, Any]:
     window = parts[0].window
     return {
@@ -324,6 +314,25 @@ def _identity(selection: Selection, parts: Parts, wanted: Wanted) -> dict[str, A
     }
 
 
+def _facts(
+    bar: FootprintBar,
+    found: volume_profile.Profile | None,
+    parts: Sequence[FootprintPart],
+    wanted: Wanted,
+) -> Facts | None:
+    """Facts about now; a histogram and history go without."""
+    if wanted.history or wanted.detail == "rows":
+        return None
+    return profile_facts(bar, found, parts)
+
+
+def next_call(tool: str, selection: Selection, wanted: Wanted) -> str | None:
+    """The question that usually follows a short answer about now."""
+    if wanted.detail != "summary" or wanted.history:
+        return None
+    return f"{tool} symbol={selection.symbol}"
+
+
 def _quality(
     parts: Parts,
     bars: Sequence[FlowBar],
@@ -331,57 +340,6 @@ def _quality(
     content_hash: str,
     algo: str,
     cadence_ms: int,
-) -> reports.Quality:
-    """Age, proof and the share of every stream."""
-    merged = merge_qualities([part.quality for part in parts])
-    now = min(part.now_ms for part in parts)
-    closed = parts[0].window.end_ms <= now
-    age = max(max(0, part.now_ms - part.watermark_ms) for part in parts)
-    age = 0 if wanted.history else age
-    next_ms = now - now % cadence_ms + cadence_ms
-    sizes = {
-        part.instrument.name: bar.volume_lots * bar.lot_size
-        for part, bar in zip(parts, bars, strict=True)
-    }
-    total = sum(sizes.values())
-    aligned_closed = wanted.kind == "aligned" and closed
-    return reports.Quality(
-        final=merged.final and wanted.kind == "aligned",
-        revision=merged.revision,
-        applied_through=iso(merged.applied_through_ms),
-        age_ms=age,
-        stale=age > 2 * cadence_ms,
-        next_update_at=None if aligned_closed else iso(next_ms),
-        next_update_in_ms=None if aligned_closed else next_ms - now,
-        source=wanted.source,
-        content_hash=content_hash,
-        algo=algo,
-        completeness=reports.Completeness(
-            state=str(merged.state),
-            coverage=_coverage(merged),
-            gaps=[
-                reports.GapReport(
-                    instrument=part.instrument.name,
-                    start=iso(gap.start_ms),
-                    end=iso(gap.end_ms),
-                    reason=gap.reason,
-                    missing=gap.missing,
-                )
-                for part in parts
-                for gap in part.quality.gaps
-            ],
-            delta_proven=merged.delta_proven,
-        ),
-        venues={
-            part.instrument.name: reports.VenueQuality(
-                state=str(part.quality.state),
-                share=(sizes[part.instrument.name] / total).quantize(Decimal("0.0001"))
-                if total
-                else None,
-                first_id=part.quality.first_id,
-                last_id=part.quality.last_id,
-                missing=part.quality.missing,
-            )
-            for part in parts
-        },
-    )
+) -> reports.Quality | ShortQuality:
+    full = proof.quality(parts, bars, wanted, content_hash, algo, cadence_ms)
+    return full if wanted.detail == "full" else proof.shortened(full)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orderflow.report import Report
+from orderflow.report import Answer, Report
 
 Status = Literal["stands", "revised", "questioned", "withdrawn"]
 
@@ -98,7 +98,7 @@ class EventReport(Report):
     outcomes: list[OutcomeReport] | None = None
 
 
-class EventsReport(Report):
+class EventsReport(Answer):
     """Events, newest first; `next_cursor` asks for the older ones."""
 
     symbol: str
@@ -125,7 +125,7 @@ class HorizonReport(Report):
     quantiles_pct: dict[str, Decimal] = Field(description="order statistics in percent")
 
 
-class BaseRatesReport(Report):
+class BaseRatesReport(Answer):
     """How often, and what followed, as known at `as_of`; evidence, never advice."""
 
     symbol: str

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from orderflow.report import Report
+from orderflow.report import Answer, Report
 
 
 class LiquidatedReport(Report):
@@ -40,7 +40,7 @@ class InstrumentDerivatives(Report):
     reason: str | None = Field(default=None, description="why there is none")
 
 
-class DerivativesReport(Report):
+class DerivativesReport(Answer):
     """Context of a perpetual, per venue; never part of any trade number."""
 
     symbol: str

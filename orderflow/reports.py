@@ -8,9 +8,19 @@ from typing import Literal
 from pydantic import Field
 
 from orderflow.context_reports import ContextReport
-from orderflow.report import Report
+from orderflow.fact_reports import (
+    Facts,
+    FlowReading,
+    Histogram,
+    LargeTradeReport,
+    MarketState,
+    ProfileReading,
+    ShortQuality,
+)
+from orderflow.report import Answer, Report
 
 Price = Decimal | None
+NodeName = Literal["HVN", "LVN"]
 
 
 class GapReport(Report):
@@ -59,7 +69,7 @@ class Quality(Report):
     venues: dict[str, VenueQuality]
 
 
-class Identity(Report):
+class Identity(Answer):
     """What an answer is about."""
 
     symbol: str
@@ -101,7 +111,7 @@ class Level(Report):
     delta: Decimal
     trades: int
     percentage: Decimal = Field(description="share of the total volume in percent")
-    type: Literal["HVN", "LVN"] | None = Field(description="null: not classified in this version")
+    type: NodeName | None = Field(description="null: neither; set at detail=full")
 
 
 class VolumeProfileReport(Identity):
@@ -122,9 +132,13 @@ class VolumeProfileReport(Identity):
     row_size: Decimal
     summary: ProfileSummary | None = None
     levels: list[Level] | None = None
+    histogram: Histogram | None = Field(default=None, description="at detail=rows")
     levels_truncated: bool
+    facts: Facts | None = None
+    reading: ProfileReading | None = None
     context: ContextReport | None = None
-    quality: Quality
+    next_call: str | None = None
+    quality: Quality | ShortQuality
 
 
 class SideCounts(Report):
@@ -180,8 +194,12 @@ class OrderFlowReport(Identity):
     low: Price
     close: Price
     bars: list[FlowBarReport] | None = None
+    large_trades: list[LargeTradeReport] | None = None
+    market_state: MarketState | None = None
+    reading: FlowReading | None = None
     context: ContextReport | None = None
-    quality: Quality
+    next_call: str | None = None
+    quality: Quality | ShortQuality
 
 
 class FootprintBarReport(Report):
@@ -221,7 +239,7 @@ class FootprintBarReport(Report):
     content_hash: str
 
 
-class FootprintReport(Report):
+class FootprintReport(Answer):
     """Footprint bars, oldest first."""
 
     symbol: str
@@ -232,7 +250,7 @@ class FootprintReport(Report):
     bars: list[FootprintBarReport]
 
 
-class ProfileHistory(Report):
+class ProfileHistory(Answer):
     """Aligned profiles, oldest first."""
 
     symbol: str
@@ -240,7 +258,7 @@ class ProfileHistory(Report):
     items: list[VolumeProfileReport]
 
 
-class FlowHistory(Report):
+class FlowHistory(Answer):
     """Aligned order flow, oldest first."""
 
     symbol: str
@@ -248,16 +266,35 @@ class FlowHistory(Report):
     items: list[OrderFlowReport]
 
 
+class MarketLine(Report):
+    """One symbol in a few numbers: profile of the timeframe, delta of the period."""
+
+    price: Price
+    poc: Price
+    vah: Price
+    val: Price
+    place: str | None
+    to_poc_ticks: int | None
+    to_poc_sigma: Decimal | None
+    delta: Decimal
+    delta_pct: Decimal | None
+    cumulative_delta: Decimal | None
+    venues_agree: bool | None
+    state: str
+    stale: bool
+
+
 class SnapshotLine(Report):
     """One symbol in a snapshot: its profile and flow, or why there is none."""
 
     symbol: str
+    line: MarketLine | None = None
     profile: VolumeProfileReport | None = None
     flow: OrderFlowReport | None = None
     error: str | None = None
 
 
-class SnapshotReport(Report):
+class SnapshotReport(Answer):
     """Several symbols in one answer."""
 
     source: str
@@ -266,7 +303,7 @@ class SnapshotReport(Report):
     symbols: list[SnapshotLine]
 
 
-class SummaryReport(Report):
+class SummaryReport(Answer):
     """Profile and flow of one symbol together."""
 
     symbol: str
@@ -290,95 +327,13 @@ class SymbolLine(Report):
     row_sizes: dict[str, str]
 
 
-class SymbolsReport(Report):
+class SymbolsReport(Answer):
     """Everything that is collected, and the allowed values of the other questions."""
 
     source: str
     symbols: list[SymbolLine]
     timeframes: list[str]
     periods: list[str]
-
-
-class StreamLine(Report):
-    """State of one trade stream."""
-
-    instrument: str
-    state: str
-    last_event: str | None
-    watermark: str | None
-    lag_ms: int | None
-    received: int
-    applied: int
-    duplicates: int
-    quarantined: int
-    rejected: dict[str, int]
-    gaps_open: int
-    gaps_filled: int
-    gaps_lost: int
-    reconnects: int
-    dropped: int
-    minutes_verified: int
-    minutes_unverified: int
-    held: int
-    epoch: int
-    last_ingested_timestamp: str | None
-    last_ingested_at: str | None
-    ingestion_mode: str
-    status: str
-    error_message: str | None
-    latency_ms: int | None
-    clock_offset_ms: int | None
-    errors: int
-    candles_processed: int
-    queue_size: int
-
-
-class BreakerLine(Report):
-    """A breaker: closed, half_open or open; when it lets the next try pass."""
-
-    name: str
-    state: str
-    failures: int
-    opened: int
-    retry_in_ms: int | None
-
-
-class FeedLine(Report):
-    """State of one connection."""
-
-    connection: str
-    state: str
-    instruments: int
-    connects: int
-    frames: int
-    trades: int
-    dropped: int
-    malformed: int
-    rejected: dict[str, int]
-    last_frame_age_ms: int | None
-    error: str | None
-    causes: dict[str, int]
-    quiet: list[str]
-
-
-class StatusReport(Report):
-    """Streams and connections; `worst_lag_ms` is the largest, never a mean."""
-
-    source: str
-    ready: bool
-    version: str
-    worst_lag_ms: int | None
-    streams: list[StreamLine]
-    feeds: list[FeedLine]
-    breakers: list[BreakerLine]
-    rest: dict[str, dict[str, int]]
-
-
-class HealthReport(Report):
-    """All that anybody without a key may know: `status` is ok, starting or stale."""
-
-    status: str
-    ready: bool
 
 
 class ErrorReport(Report):

@@ -1,0 +1,186 @@
+"""Compare venues, markets and windows; what changed since a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from mcp_server.events import EventQueries, event_question
+from mcp_server.parameters import Question
+from mcp_server.queries.reading import Reading
+from orderflow import comparison, footprint, proof
+from orderflow.answers import iso, volume_profile_report
+from orderflow.errors import NotFoundError, StoreError, ValidationError
+from orderflow.event import CORRECTION
+from orderflow.level_reports import ChangeReport, ChangesReport, CompareReport
+from orderflow.parts import FootprintPart
+from orderflow.reports import Quality, VolumeProfileReport
+from orderflow.symbols import Selection
+from orderflow.timeframe import (
+    CELL_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    TIMEFRAMES,
+    Window,
+    floor_ms,
+    parse_timeframe,
+    rolling,
+)
+
+MOST_EVENTS = 200
+KEPT_MS = 26 * HOUR_MS
+ONE_VENUE = "only one venue is asked about"
+NUMBERS = ("price", "poc", "vah", "val", "total_volume", "delta", "place")
+Value = Decimal | str | None
+
+
+class CompareQueries:
+    """Answers that hold two sides."""
+
+    def __init__(self, read: Reading, events: EventQueries) -> None:
+        self.read = read
+        self.events = events
+
+    async def compare(self, asked: Question) -> CompareReport:
+        """Who presses where: venues of one market, spot against perp, this window and before."""
+        name = parse_timeframe(asked.name or "1h")
+        selection = self.read.selection(asked)
+        window = rolling(self.read.now_ms(selection), TIMEFRAMES[name])
+        before = Window(window.start_ms - window.length_ms, window.start_ms)
+        step = CELL_MS if window.length_ms <= HOUR_MS else MINUTE_MS
+        flows = self.read.flows(selection, window, step)
+        parts = self.read.footprints(selection, window)
+        found = comparison.venues(flows)
+        every = self.read.selection(replace(asked, symbol=selection.symbol, market="all"))
+        markets = comparison.markets(self.read.flows(every, window, step))
+        older = comparison.whole(
+            [self.read.live.footprint(i.name, before) for i in selection.instruments]
+        )
+        moved = comparison.windows(footprint.beside([part.bar for part in parts]), older)
+        reasons = {}
+        if len(found.venues) < 2:
+            reasons["agree"] = ONE_VENUE
+        if markets is None:
+            reasons["spot_perp"] = comparison.ONE_MARKET
+        if moved is None:
+            reasons["windows"] = "the window before was not collected, or nothing traded"
+        return CompareReport(
+            symbol=selection.symbol,
+            market=selection.market,
+            source=self.read.live.source,
+            timeframe=name,
+            period_start=iso(window.start_ms),
+            period_end=iso(window.end_ms),
+            agree=found.agree,
+            dissenters=list(found.dissenters),
+            leader=found.leader,
+            reference=found.reference,
+            sides=comparison.sides(found, {part.instrument.name: part for part in parts}),
+            lead_lag=comparison.leads(found),
+            spot_perp=markets,
+            windows=moved,
+            reasons=reasons,
+            quality=proof.shortened(self._full(asked, selection, parts, name).quality),
+        )
+
+    async def changes(self, asked: Question, since_ms: int | None) -> ChangesReport:
+        """The rolling window as it stood at a time against now."""
+        if since_ms is None:
+            raise ValidationError("since is missing: epoch milliseconds or ISO-8601")
+        name = parse_timeframe(asked.name or "1h")
+        selection = self.read.selection(asked)
+        now = self.read.now_ms(selection)
+        if since_ms > now:
+            raise ValidationError(f"since is later than now, which is {iso(now)}")
+        if since_ms < now - KEPT_MS:
+            raise NotFoundError("since is more than 26 hours ago; ask get_volume_profile as_of it")
+        length = TIMEFRAMES[name]
+        parts = self.read.footprints(selection, rolling(now, length))
+        end = floor_ms(since_ms, MINUTE_MS)
+        try:
+            older = self.read.footprints(selection, Window(end - length, end))
+        except NotFoundError:
+            raise NotFoundError(f"nothing was collected before {iso(end)}") from None
+        report = self._full(asked, selection, parts, name)
+        was = self._numbers(self._full(asked, selection, older, name))
+        numbers = self._numbers(report)
+        changes = [_change(key, was[key], numbers[key]) for key in NUMBERS]
+        moved = [change for change in changes if change.before != change.now]
+        revised, events, reasons = await self._events(asked, since_ms)
+        return ChangesReport(
+            symbol=selection.symbol,
+            exchange=selection.exchange,
+            market=selection.market,
+            source=self.read.live.source,
+            timeframe=name,
+            since=iso(end),
+            now=iso(now),
+            changed=bool(moved or revised or events),
+            changes=moved,
+            unchanged=[change.name for change in changes if change.before == change.now],
+            revised=revised,
+            new_events=events,
+            reasons=reasons,
+            quality=proof.shortened(report.quality),
+        )
+
+    async def _events(
+        self, asked: Question, since_ms: int
+    ) -> tuple[list[str], int | None, dict[str, str]]:
+        """(ids of corrections, count of other events, why it is not known)."""
+        values = {
+            "symbol": asked.symbol,
+            "since": str(since_ms),
+            "limit": str(MOST_EVENTS),
+            **{k: v for k, v in (("exchange", asked.exchange), ("market", asked.market)) if v},
+        }
+        try:
+            found = (await self.events.events(event_question(values))).events
+        except StoreError:
+            return [], None, {"new_events": "history can't be read right now"}
+        revised = [event.id for event in found if event.kind == CORRECTION]
+        return revised, len(found) - len(revised), {}
+
+    def _full(
+        self, asked: Question, selection: Selection, parts: list[FootprintPart], name: str
+    ) -> _Proven:
+        wanted = self.read.wanted(replace(asked, name=name, detail="full"), selection, name)
+        return _Proven(volume_profile_report(selection, parts, replace(wanted, kind="rolling")))
+
+    def _numbers(self, proven: _Proven) -> Mapping[str, Value]:
+        report = proven.report
+        facts = report.facts
+        return {
+            "price": report.close,
+            "poc": report.poc,
+            "vah": report.vah,
+            "val": report.val,
+            "total_volume": report.total_volume,
+            "delta": None if facts is None else facts.delta,
+            "place": None if facts is None else facts.place,
+        }
+
+
+class _Proven:
+    """A profile with its whole proof."""
+
+    def __init__(self, report: VolumeProfileReport) -> None:
+        self.report = report
+
+    @property
+    def quality(self) -> Quality:
+        quality = self.report.quality
+        if not isinstance(quality, Quality):
+            raise NotFoundError("a proof is missing")
+        return quality
+
+
+def _change(name: str, before: Value, now: Value) -> ChangeReport:
+    both = isinstance(before, Decimal) and isinstance(now, Decimal)
+    return ChangeReport(
+        name=name,
+        before=before,
+        now=now,
+        change=now - before if both else None,  # type: ignore[operator]
+    )
