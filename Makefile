@@ -5,16 +5,16 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run chaos test test-mongo check docs bench lock clean
+.PHONY: help setup run chaos test test-mongo check docs client-types bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml mcp_client/pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (python3-venv)"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[fast,test]'
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[fast,test]' -e ./mcp_client
 	@touch $(STAMP)
 
 setup: $(STAMP) ## Make .venv with everything
@@ -39,10 +39,14 @@ check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PYTHONPATH=mcp_client/src $(BIN)/lint-imports --config mcp_client/pyproject.toml
 	$(BIN)/python -m pytest -q tests/test_house_rules.py tests/docs
 
 docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the rule cards
 	$(BIN)/python -m wadm.indicators_page docs/indicators.md
+
+client-types: $(STAMP) ## Write the client's answer types from the server's OpenAPI document
+	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_types.py > mcp_client/src/wadm_client/types.py
 
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)

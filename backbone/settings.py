@@ -142,13 +142,24 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+NOT_OURS = (
+    "WADM_SHARED",
+    "WADM_API_URL",
+    "WADM_API_KEY",
+    "WADM_API_KEY_FILE",
+    "WADM_API_KEY_FROM",
+    "WADM_CACHE_TTL",
+    "WADM_CACHE_DIR",
+    "WADM_CA_FILE",
+)
+"""Variables of the tests and of wadm-client, which may share our environment."""
 PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float}
 
 
 def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
     """Settings from an environment; ConfigError names an unknown or malformed variable."""
     fields = {f.name: f for f in dataclasses.fields(Settings)}
-    known = {f"WADM_{name.upper()}": name for name in fields} | {"WADM_SHARED": ""}
+    known = {f"WADM_{name.upper()}": name for name in fields} | dict.fromkeys(NOT_OURS, "")
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         if not variable.startswith("WADM_"):

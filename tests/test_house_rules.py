@@ -16,8 +16,9 @@ from orderflow.indicators import INDICATORS
 from simulator.tapes import FORMATS
 from simulator.venues import HOSTS
 
-ROOMS = ("orderflow", "backbone", "collectors", "processor", "mcp_server", "simulator", "wadm")
+ROOMS = ("orderflow", "backbone", "collectors", "processor", "mcp_server", "simulator", "wadm", "mcp_client")
 MOST_LINES = 400
+GENERATED = {"mcp_client/src/wadm_client/types.py"}
 SHARED_ROOMS = ("orderflow", "processor")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|NotImplemented" + r"Error)\b")
 MACHINE = re.compile(r"(?<![\w.])/(wo" + r"rk|ro" + r"ot|fa" + r"rm)/")
@@ -47,7 +48,7 @@ def test_no_god_files(root: Path) -> None:
         for path in tracked(root)
         if path.suffix == ".py" and (count := len(path.read_text().splitlines())) > MOST_LINES
     }
-    assert {name for name in long if not name.startswith("tests/")} == set()
+    assert {name for name in long if not name.startswith("tests/")} <= GENERATED
 
 
 def test_shared_rooms_know_no_exchange(root: Path) -> None:
