@@ -16,7 +16,16 @@ from orderflow.indicators import INDICATORS
 from simulator.tapes import FORMATS
 from simulator.venues import HOSTS
 
-ROOMS = ("orderflow", "backbone", "collectors", "processor", "mcp_server", "simulator", "wadm", "mcp_client")
+ROOMS = (
+    "orderflow",
+    "backbone",
+    "collectors",
+    "processor",
+    "mcp_server",
+    "simulator",
+    "wadm",
+    "mcp_client",
+)
 MOST_LINES = 400
 GENERATED = {"mcp_client/src/wadm_client/types.py"}
 SHARED_ROOMS = ("orderflow", "processor")

@@ -229,6 +229,13 @@ class GapReport(Report, frozen=True, kw_only=True):
     missing: int | None
 
 
+class HealthReport(Report, frozen=True, kw_only=True):
+    """All that anybody without a key may know: `status` is ok, starting or stale."""
+
+    status: str
+    ready: bool
+
+
 class HorizonReport(Report, frozen=True, kw_only=True):
     """What followed after so many minutes, in the direction of the event."""
 
