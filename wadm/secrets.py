@@ -21,7 +21,7 @@ BROKER, DATABASE = "nats", "mongo"
 MONGO_USERS = ("root", PROCESSOR, SERVER)
 SET_NAME = "rs0"
 KEY_FILE_BYTES = 741
-"""What `mongod --keyFile` takes at most, in base64: 1,024 characters less than its limit."""
+"""988 characters in base64; `mongod --keyFile` takes at most 1,024."""
 NATS_PORT, MONGO_PORT = 4_222, 27_017
 LOOPBACK = ("127.0.0.1", "localhost")
 
