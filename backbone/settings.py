@@ -17,6 +17,8 @@ from orderflow.errors import ConfigError
 DEFAULT_SYMBOLS = (
     "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,BNBUSDT,DOGEUSDT,ADAUSDT,LINKUSDT,SUIUSDT,LTCUSDT"
 )
+BACKFILL_UNITS = {"d": 86_400_000, "h": 3_600_000}
+MOST_BACKFILL_UNITS = 3_650
 T = TypeVar("T")
 
 
@@ -106,9 +108,22 @@ class Settings:
     bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST.")
     binance_archive_url: str = _setting("https://data.binance.vision", "Binance daily archives.")
     bybit_archive_url: str = _setting("https://public.bybit.com", "Bybit daily archives.")
+    backfill: str = _setting(
+        "2d", "How far back an empty store is filled in the background: 2d, 12h or 0."
+    )
     row_sizes: str = _setting(
         "", "Fixed base row sizes, SYMBOL=SIZE by comma; others follow the venue's own ranges."
     )
+
+    @property
+    def backfill_ms(self) -> int:
+        """The span of the background backfill in milliseconds; 0 for none."""
+        number, unit = self.backfill[:-1], self.backfill[-1:]
+        if self.backfill == "0":
+            return 0
+        if unit not in BACKFILL_UNITS or not (number.isascii() and number.isdecimal()):
+            raise ConfigError("WADM_BACKFILL must look like 2d, 12h or 0")
+        return min(int(number), MOST_BACKFILL_UNITS) * BACKFILL_UNITS[unit]
 
     @property
     def symbol_list(self) -> tuple[str, ...]:

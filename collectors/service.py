@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,11 @@ class CollectorService:
         return [feed.status() for feed in self.feeds] + [
             p.status() for p in self.pollers if p.switches
         ]
+
+    @property
+    def sources(self) -> Mapping[str, tuple[Source, str]]:
+        """Where the past of each instrument is fetched, by canonical name, and its symbol."""
+        return self._repairs.sources
 
     def breakers(self) -> list[BreakerStatus]:
         """What guards every REST address."""

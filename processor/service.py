@@ -27,11 +27,13 @@ from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results
 from processor.filling import fill_wanted, load_day
+from processor.history import KEPT_MS
 from processor.ingestion import ingestion_record
 from processor.live import ProcessorView
 from processor.publishing import Publisher
 from processor.records import minute_records, refresh_record, window_records
 from processor.resuming import Resuming
+from processor.stream import MinuteResult
 from processor.waiting import Waiting
 
 log = structlog.get_logger()
@@ -167,6 +169,18 @@ class ProcessorService:
         """A chronicle that breaks stops the processor, instead of falling behind unseen."""
         if not task.cancelled():
             self._broken = task.exception()
+
+    async def adopt_past(self, minutes: Sequence[MinuteResult], records: Sequence[Record]) -> None:
+        """Minutes of before the observation: to the store, and to memory where it reaches back."""
+        for minute in minutes:
+            stream = self.engine.streams[minute.instrument]
+            start = minute.bar.flow.start_ms
+            if start not in stream.minutes and start > stream.last_event_ms - KEPT_MS:
+                stream.history.put(minute.bar, minute.quality)
+        self.engine.version += 1
+        while len(self.pending) > PENDING_RECORDS // 2:  # noqa: ASYNC110 (any writer may make room)
+            await asyncio.sleep(self.tick_ms / 1_000)
+        self.pending += records
 
     def _later(self, records: list[Record]) -> None:
         """Records that are not made from the results of a tick."""

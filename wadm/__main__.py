@@ -314,6 +314,22 @@ def audit(
 
 
 @app.command()
+def backfill(
+    instrument: operate.StreamName,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="For example 2024-01-31.")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="Exclusive.")],
+    source: Annotated[str, typer.Option(help="live, or simulated.")] = "live",
+    as_json: AsJson = False,
+) -> None:
+    """Fill or repair a range from the venue's REST or its public archive."""
+    span = (start, end)
+    code = operate.run_backfill(
+        _settings(), instrument, span, (out, notes), as_json=as_json, source=source
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine: versions, store, venues, server."""
     found = asyncio.run(checks.run_checks(_settings()))

@@ -24,6 +24,7 @@ from mcp_server.binding import check_bind, is_loopback
 from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
+from wadm.backfilling import Backfiller
 
 log = structlog.get_logger()
 
@@ -84,6 +85,8 @@ class System:
             asyncio.create_task(c.run(), name=f"collector-{c.venue}") for c in self.collectors
         ]
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
+        self.backfilling = asyncio.create_task(Backfiller(self).run(), name="backfill")
+        self.backfilling.add_done_callback(_look_at)
         self.tasks = [processing, serving, *collecting]
         try:
             # uvicorn has a flag, not an event.
@@ -91,9 +94,10 @@ class System:
                 await asyncio.sleep(0.01)
             yield self
         finally:
-            for task in (*collecting, measuring):
+            for task in (self.backfilling, *collecting, measuring):
                 task.cancel()
-            await asyncio.gather(*collecting, measuring, return_exceptions=True)
+            beside = (self.backfilling, *collecting, measuring)
+            await asyncio.gather(*beside, return_exceptions=True)
             self.server.close_streams()
             self.server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
@@ -105,6 +109,12 @@ class System:
         done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
         task = next(iter(done))
         return task.exception() or ConfigError(f"{task.get_name()} ended")
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """A backfill that breaks is logged; live trades go on."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("backfill.failed", error=repr(error))
 
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)

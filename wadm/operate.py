@@ -11,15 +11,18 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from backbone.settings import Settings
-from backbone.store import LIVE, reading_store
+from backbone.store import LIVE, STORES, reading_store
 from collectors.pausing import PauseList
 from orderflow.answers import iso
 from orderflow.errors import ConfigError, ExchangeError
 from orderflow.timeframe import MINUTE_MS
 from wadm.audit import Audit, audit, market_of
+from wadm.backfill import Filled, Progress, backfill_range
 
 PROBLEM, UNREACHABLE = 1, 3
 SHOWN = 40
@@ -91,6 +94,48 @@ def run_audit(
     else:
         out.print(audit_table(found))
     return 0 if found.good else PROBLEM
+
+
+def run_backfill(
+    settings: Settings,
+    name: str,
+    span: tuple[str, str],
+    outputs: tuple[Console, Console],
+    *,
+    as_json: bool,
+    source: str = LIVE,
+) -> int:
+    """The exit code: 0 when every minute is proven, 1 when some are not, 3 when nobody answers."""
+    out, notes = outputs
+    market_of(name)
+    begin_ms, end_ms = span_ms(*span)
+
+    async def work(progress: Progress) -> Filled:
+        store = STORES[settings.store](settings, source)
+        await store.open(source)
+        try:
+            return await backfill_range(settings, store, name, (begin_ms, end_ms), progress)
+        finally:
+            await store.close()
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=notes, disable=as_json) as bar:
+        task = bar.add_task(f"{name} minutes", total=(end_ms - begin_ms) // MINUTE_MS)
+        try:
+            found = asyncio.run(work(lambda done, _: bar.update(task, completed=done)))
+        except ExchangeError as error:
+            notes.print(f"[bold red]error:[/] {error}")
+            return UNREACHABLE
+    if as_json:
+        sys.stdout.write(
+            msgspec.json.encode(found._asdict() | {"instrument": name}).decode() + "\n"
+        )
+    else:
+        out.print(
+            f"{name}: {found.changed} of {found.minutes} minutes changed, {found.from_trades} from "
+            f"trades, {found.unproven} without proof {found.error}"
+        )
+    return PROBLEM if found.unproven else 0
 
 
 def plain(found: Audit) -> dict[str, Any]:

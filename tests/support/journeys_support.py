@@ -103,7 +103,7 @@ async def journey(
             symbols=",".join(symbols),
             venues=",".join(venues),
             markets=",".join(markets),
-            **(simulator.urls | settings),
+            **({"backfill": "0"} | simulator.urls | settings),
         )
         store = await stack.enter_async_context(opened_store(chosen, SIMULATED))
         system = System(chosen, store, SIMULATED)

@@ -165,6 +165,7 @@ async def run_seed(loop: VirtualLoop, plan: Plan) -> Outcome:
             ws="websockets",
             row_sizes=ROWS,
             data_dir="var/chaos-nowhere",
+            backfill="0",
             **sim.urls,
         )
         life = Life(settings, Fence(store, draw, seen), loop, plan.seed)

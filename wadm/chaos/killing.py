@@ -48,6 +48,7 @@ async def system(folder: Path, urls: dict[str, str], port: int) -> AsyncIterator
         "symbols": "BTCUSDT",
         "row_sizes": ROWS,
         "clock_poll_s": "5",
+        "backfill": "0",
         "log_level": "error",
         **urls,
     }
