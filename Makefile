@@ -51,6 +51,7 @@ client-types: $(STAMP) ## Write the client's answer types from the server's Open
 bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)
 	$(BIN)/python -m bench.profiles $(if $(QUICK),--quick,)
+	$(BIN)/python -m bench.engine $(if $(QUICK),--quick,)
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)

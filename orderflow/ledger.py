@@ -105,6 +105,14 @@ class ConsecutiveLedger:
                 return [(0, count)]
         return self._admit_each(keys, event_ms)
 
+    def extend(self, count: int, event_ms: int) -> None:
+        """The next `count` ids in order, the newest at that time; there must be a first run."""
+        newest = self.runs[-1]
+        newest.last += count
+        newest.last_ms = event_ms
+        self.counts.received += count
+        self.counts.applied += count
+
     def _admit_each(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
         for index, key in enumerate(keys):

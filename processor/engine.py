@@ -16,6 +16,7 @@ from orderflow.completeness import Quality
 from orderflow.content import bar_hash
 from orderflow.footprint import FootprintBar
 from orderflow.instrument import Instrument
+from orderflow.mixed import MixedTrades
 from orderflow.timeframe import TIMEFRAMES, Window, aligned
 from orderflow.trade import (
     Connected,
@@ -29,7 +30,7 @@ from orderflow.trade import (
     Watermark,
     instrument_of,
 )
-from processor import trust, windows
+from processor import bulk, trust, windows
 from processor.grids import Grid, Grids
 from processor.stream import MinuteResult, Stream
 
@@ -82,11 +83,9 @@ class Engine:
         """Apply one event; events of instruments that were never announced are counted."""
         self.version += 1
         if isinstance(event, TradeBatch):
-            stream = self.streams.get(event.instrument)
-            if stream is not None:
-                stream.on_trades(event)
-            else:
-                self.unknown += len(event)
+            self._trades(event)
+        elif isinstance(event, MixedTrades):
+            self._mixed(event)
         elif isinstance(event, Watermark):
             for name in event.instruments:
                 if (stream := self.streams.get(name)) is not None:
@@ -97,6 +96,17 @@ class Engine:
             self.announce(event)
         elif isinstance(event, KlineClosed | GapLost | RepairDone):
             self._single(event)
+
+    def _trades(self, batch: TradeBatch) -> None:
+        stream = self.streams.get(batch.instrument)
+        if stream is not None:
+            stream.on_trades(batch)
+        else:
+            self.unknown += len(batch)
+
+    def _mixed(self, burst: MixedTrades) -> None:
+        for number in bulk.apply(self.streams, burst):
+            self._trades(burst.batch(number))
 
     def _connection(self, event: Connected | Disconnect) -> None:
         for name in event.instruments:

@@ -80,6 +80,10 @@ class Guard(msgspec.Struct):
         )
         return not any(odd_id(key, event_ms, newest) for key, event_ms in ends)
 
+    def trusts(self, low: int, high: int, after_ms: int) -> bool:
+        """True for ids that follow the newest one, at these prices, so long after it."""
+        return not self.held and after_ms > -RESET_MS and usual((low, high), self.anchor_ticks)
+
     def _newest(self, ledger: ConsecutiveLedger) -> Newest:
         if not ledger.runs:
             return Newest(self.anchor_ticks, epoch_ms=self.epoch_ms)

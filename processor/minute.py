@@ -47,23 +47,24 @@ class Minute(msgspec.Struct):
 
     def add_run(self, batch: TradeBatch, i: int, j: int) -> None:
         """Trades i..j-1: consecutive ids, all of one 5 s cell of this minute."""
-        start = batch.event_ms[i] // CELL_MS * CELL_MS
+        self.tally_at(batch.event_ms[i], batch.key[i]).add(batch, i, j, self.ladder)
+        self.touched += 1
+
+    def tally_at(self, event_ms: int, first: int) -> Tally:
+        """The tally that a run of ids from `first` on goes on with, or a new one in its place."""
+        start = event_ms // CELL_MS * CELL_MS
         cell = self.cells.get(start)
         if cell is None:
             cell = self.cells[start] = Cell([], [])
         tallies = cell.tallies
-        first = batch.key[i]
         if tallies and tallies[-1].last_key + 1 == first:
-            tally = tallies[-1]
-        else:
-            place = bisect_right(tallies, first, key=_first_key)
-            if place and tallies[place - 1].last_key + 1 == first:
-                tally = tallies[place - 1]
-            else:
-                tally = Tally(first, first)
-                tallies.insert(place, tally)
-        tally.add(batch, i, j, self.ladder)
-        self.touched += 1
+            return tallies[-1]
+        place = bisect_right(tallies, first, key=_first_key)
+        if place and tallies[place - 1].last_key + 1 == first:
+            return tallies[place - 1]
+        tally = Tally(first, first)
+        tallies.insert(place, tally)
+        return tally
 
     def add_loose(self, batch: TradeBatch, i: int, j: int) -> None:
         """Trades i..j-1 of an unordered stream, of this minute, in any order."""

@@ -117,12 +117,26 @@ class Stream:
             if event_ms[-1] > self.last_event_ms:
                 self.last_event_ms = event_ms[-1]
             if batch.source in LIVE_SOURCES:
-                self.mode = batch.source
-                self.trade_since_connect = True
-                if self.coverage.observed_from_ms is None and self.coverage.connected:
-                    self.coverage.observed_from_ms = event_ms[0]
+                self.heard(batch.source, event_ms[0])
         if batch.rejected:
             self._reject(batch)
+
+    def go_on(self, count: int, span_ms: tuple[int, int], price: int, source: Source) -> None:
+        """`count` ids follow the newest one, first and last at these times, last at this price."""
+        if isinstance(self.ledger, ConsecutiveLedger):
+            self.ledger.extend(count, span_ms[1])
+        self.changed = True
+        self.last_event_ms = max(self.last_event_ms, span_ms[1])
+        if source in LIVE_SOURCES:
+            self.guard.anchor_ticks = price
+            self.heard(source, span_ms[0])
+
+    def heard(self, source: Source, event_ms: int) -> None:
+        """A live trade came in; the first one while connected begins what is observed."""
+        self.mode = source
+        self.trade_since_connect = True
+        if self.coverage.observed_from_ms is None and self.coverage.connected:
+            self.coverage.observed_from_ms = event_ms
 
     def _reject(self, batch: TradeBatch) -> None:
         """Trades that must never enter a bar count as seen where their ids can be believed."""
@@ -155,14 +169,15 @@ class Stream:
         while k < j:
             start = event_ms[k] // length * length
             end = _leaves(event_ms, k, j, start, start + length)
-            minute = self._minute(start // MINUTE_MS * MINUTE_MS)
+            minute = self.minute(start // MINUTE_MS * MINUTE_MS)
             if self.unordered:
                 minute.add_loose(batch, k, end)
             else:
                 minute.add_run(batch, k, end)
             k = end
 
-    def _minute(self, start_ms: int) -> Minute:
+    def minute(self, start_ms: int) -> Minute:
+        """The hot minute that starts then; one that is closed will have to be said anew."""
         minute = self.minutes.get(start_ms)
         if minute is None:
             minute = fresh_minute(self.instrument, start_ms, self.row_ticks(start_ms))
@@ -278,7 +293,7 @@ class Stream:
             start, end = self.next_close_ms, self.next_close_ms + MINUTE_MS
             if watermark < end + CLOSE_AFTER_WATERMARK_MS and now_ms < end + CLOSE_AFTER_CLOCK_MS:
                 return results
-            minute = self._minute(start)
+            minute = self.minute(start)
             self.next_close_ms = end
             self.closed_minutes += 1
             self.dirty.discard(start)

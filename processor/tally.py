@@ -12,6 +12,7 @@ from orderflow.instrument import Instrument
 from orderflow.trade import TradeBatch
 from processor.fold import WORTHWHILE, folded
 from processor.ladder import Ladder
+from processor.spans import SpanSums
 from processor.sweep import LEAST_LEVELS, Burst, Sweeps
 
 
@@ -51,7 +52,9 @@ class Tally(msgspec.Struct):
     def add(self, batch: TradeBatch, i: int, j: int, ladder: Ladder) -> None:
         """Apply trades i..j-1 of a batch in order, and give the ladder what needs no order."""
         if not self.records:
-            self._begin(batch, i)
+            price, lots = batch.price_ticks[i], batch.qty_lots[i]
+            first_id = batch.first_trade_id[i] if batch.first_trade_id else None
+            self.begin(batch.event_ms[i], price, lots if batch.side[i] else -lots, first_id)
         if j - i < WORTHWHILE or not folded(self, ladder, batch, i, j):
             self._add_each(batch, i, j, ladder)
         self.records += j - i
@@ -137,12 +140,32 @@ class Tally(msgspec.Struct):
         self.min_delta_lots, self.max_delta_lots = least, most
         self.tail = Burst(at_ms, taker, first, last, levels, volume)
 
-    def _begin(self, batch: TradeBatch, i: int) -> None:
-        price, lots = batch.price_ticks[i], batch.qty_lots[i]
+    def begin(self, event_ms: int, price: int, signed_lots: int, first_id: int | None) -> None:
+        """The first trade: it opens, and every extreme is its own."""
         self.open_ticks = self.high_ticks = self.low_ticks = price
-        self.min_delta_lots = self.max_delta_lots = lots if batch.side[i] else -lots
-        self.first_ms = batch.event_ms[i]
-        self.first_id = batch.first_trade_id[i] if batch.first_trade_id else None
+        self.min_delta_lots = self.max_delta_lots = signed_lots
+        self.first_ms = event_ms
+        self.first_id = first_id
+
+    def take(self, sums: SpanSums) -> None:
+        """Sums and extremes of the trades that follow, counted elsewhere."""
+        self.buy_lots += sums.buy_lots
+        self.sell_lots += sums.lots - sums.buy_lots
+        self.buy_quote += sums.buy_quote
+        self.sell_quote += sums.quote - sums.buy_quote
+        self.buy_trades += sums.buy_trades
+        self.sell_trades += sums.trades - sums.buy_trades
+        base = sums.base
+        self.square_quote += base * base * sums.lots + 2 * base * sums.first_moment
+        self.square_quote += sums.second_moment
+        if sums.high >= self.high_ticks:
+            self.high_ticks, self.cot_high_lots = sums.high, sums.at_high
+        if base <= self.low_ticks:
+            self.low_ticks, self.cot_low_lots = base, sums.at_low
+        if sums.least < self.min_delta_lots:
+            self.min_delta_lots = sums.least
+        if sums.most > self.max_delta_lots:
+            self.max_delta_lots = sums.most
 
     def over(self, burst: Burst) -> int:
         """A burst ended inside this tally; returns from how many levels on the next one counts."""
