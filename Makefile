@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run chaos test test-mongo check docs client-types bench lock clean
+.PHONY: help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,17 @@ check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/lint-imports
 	PYTHONPATH=mcp_client/src $(BIN)/lint-imports --config mcp_client/pyproject.toml
 	$(BIN)/python -m pytest -q tests/test_house_rules.py tests/docs
+
+deploy-check: $(STAMP) ## Check compose, Dockerfile, nginx, units, settings and ports, offline
+	$(BIN)/python -m pytest -q -rs tests/deploy tests/nginx/test_edge.py -k 'deploy or configuration or lint'
+
+deploy-lock: $(STAMP) ## Write requirements.deploy.lock: hashes, no addresses (needs uv)
+	printf 'hatchling\n' | $(BIN)/uv pip compile -q pyproject.toml - --extra fast -c requirements.lock \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
+		-o requirements.deploy.lock
+
+sbom: $(STAMP) ## Write sbom.json (CycloneDX) of the image's Python packages
+	$(BIN)/python -m deploy.sbom requirements.deploy.lock sbom.json
 
 docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the rule cards
 	$(BIN)/python -m wadm.indicators_page docs/indicators.md

@@ -32,9 +32,9 @@ from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
+from wadm import backups, house, keys, live, operate
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm import house, keys, live, operate
 from wadm.columns import COLUMNS
 from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
 from wadm.compute import compute as computed
@@ -53,6 +53,8 @@ app = typer.Typer(
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
+app.add_typer(backups.app, name="backup")
+app.command()(backups.restore)
 house.register(app)
 out = Console()
 notes = Console(stderr=True)

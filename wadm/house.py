@@ -17,6 +17,7 @@ from backbone.store import LIVE, STORES
 from backbone.telemetry import configure_logs
 from orderflow.errors import ConfigError
 from wadm import apart
+from wadm.certificates import Authority, write_private, write_public
 from wadm.compose import SIMULATED
 from wadm.loops import run
 from wadm.migrate import copy
@@ -33,7 +34,7 @@ Hosts = Annotated[str, typer.Option(help="Names it is reached by, by comma.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (collect, process, serve, secrets, migrate):
+    for command in (collect, process, serve, secrets, certificate, migrate):
         app.command()(command)
 
 
@@ -69,6 +70,20 @@ def secrets(
     """Make certificates, passwords and the broker's configuration, once."""
     names = make_secrets(folder, mount, nats_hosts.split(","), mongo_hosts.split(","))
     notes.print(f"{len(names)} files in {folder}; keep ca.key away from the machines")
+
+
+def certificate(
+    name: Annotated[str, typer.Argument(help="The public name of the server.")],
+    folder: Annotated[Path, typer.Argument(help="For fullchain.pem and privkey.pem.")],
+) -> None:
+    """A self-signed certificate for a first start; a real one replaces it later."""
+    if (folder / "fullchain.pem").exists():
+        raise ConfigError("fullchain.pem exists; what is in use is never overwritten")
+    folder.mkdir(parents=True, exist_ok=True)
+    authority = Authority.made()
+    pair = authority.issue(name, [name])
+    write_private(folder / "privkey.pem", pair.key)
+    write_public(folder / "fullchain.pem", pair.certificate + authority.pair.certificate)
 
 
 def migrate(
