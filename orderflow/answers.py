@@ -13,7 +13,7 @@ from orderflow.fact_reports import Facts, Histogram, ShortQuality
 from orderflow.facts import node_reports, profile_facts
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
-from orderflow.indicators import order_flow, volume_profile
+from orderflow.indicators import order_flow, volume_profile, vpin
 from orderflow.indicators.order_flow import ratio
 from orderflow.parts import FlowPart, FootprintPart
 from orderflow.proof import coverage
@@ -190,6 +190,7 @@ def order_flow_report(
         low=_price(bar, bar.low_ticks),
         close=_price(bar, bar.close_ticks),
         bars=None if wanted.detail == "summary" else _bars(parts),
+        vpin=_vpin(parts) if wanted.detail == "full" and not wanted.history else None,
         next_call=next_call("get_volume_profile", selection, wanted),
         quality=_quality(
             parts,
@@ -222,6 +223,24 @@ def _cumulative(parts: Sequence[FlowPart]) -> tuple[Decimal | None, str | None]:
         total += part.cvd_lots * part.instrument.lot_size
         anchor = max(anchor, part.cvd_anchor_ms)
     return total, iso(anchor)
+
+
+def _vpin(parts: Sequence[FlowPart]) -> dict[str, reports.VpinReport] | None:
+    """Each stream's own: buckets of several venues can't be joined."""
+    found = {}
+    for part in parts:
+        seen, lot = part.vpin, part.instrument.lot_size
+        if seen is not None:
+            found[part.instrument.name] = reports.VpinReport(
+                value=seen.value,
+                reason=seen.reason,
+                bucket_volume=None if seen.bucket_lots is None else seen.bucket_lots * lot,
+                buckets=seen.buckets,
+                filled=seen.filled,
+                through=iso(seen.through_ms) if seen.through_ms else None,
+                algo=vpin.CARD.algo,
+            )
+    return found or None
 
 
 def _bars(parts: Sequence[FlowPart]) -> list[reports.FlowBarReport]:

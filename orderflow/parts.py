@@ -9,6 +9,7 @@ import msgspec
 from orderflow.completeness import Quality
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
+from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
 from orderflow.timeframe import Window
 
@@ -25,7 +26,10 @@ class FootprintPart(msgspec.Struct, gc=False, frozen=True):
 
 
 class FlowPart(msgspec.Struct, gc=False, frozen=True):
-    """Bar without rows, and the bars of `step_ms` the window is made of."""
+    """Bar without rows, and the bars of `step_ms` the window is made of.
+
+    `vpin`: the stream's newest, whatever the window; None where it is not followed.
+    """
 
     instrument: Instrument
     window: Window
@@ -37,3 +41,4 @@ class FlowPart(msgspec.Struct, gc=False, frozen=True):
     bars: Sequence[FlowBar]
     cvd_lots: int | None
     cvd_anchor_ms: int | None
+    vpin: Reading | None = None

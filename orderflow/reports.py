@@ -166,6 +166,18 @@ class FlowBarReport(Report):
     close: Price
 
 
+class VpinReport(Report):
+    """Volume-synchronised order-flow imbalance of one instrument, whatever the answer's window."""
+
+    value: Decimal | None = Field(description="0 to 1; null while invalid, see reason")
+    reason: str | None
+    bucket_volume: Decimal | None = Field(description="a fiftieth of the UTC day before's volume")
+    buckets: int = Field(description="full buckets the value looks back on")
+    filled: int = Field(description="buckets filled without a gap")
+    through: str | None = Field(description="newest trade counted")
+    algo: str
+
+
 class OrderFlowReport(Identity):
     """Delta, cumulative delta, imbalance and volumes by aggressor."""
 
@@ -194,6 +206,9 @@ class OrderFlowReport(Identity):
     low: Price
     close: Price
     bars: list[FlowBarReport] | None = None
+    vpin: dict[str, VpinReport] | None = Field(
+        default=None, description="by instrument; at detail=full, about now only"
+    )
     large_trades: list[LargeTradeReport] | None = None
     market_state: MarketState | None = None
     reading: FlowReading | None = None

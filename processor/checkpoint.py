@@ -19,6 +19,7 @@ from processor.grids import Grid, Grids
 from processor.guard import Guard
 from processor.minute import Minute
 from processor.stream import Published, Stream
+from processor.toxicity import Toxicity
 
 FORMAT = 1
 IDS_KEPT = 2_048
@@ -58,6 +59,7 @@ class StreamState(msgspec.Struct):
     unbalanced: int = 0
     connections: dict[str, int] = {}
     bus: Floor = Floor()
+    toxicity: Toxicity = msgspec.field(default_factory=Toxicity)
 
 
 class SaidWindow(msgspec.Struct):
@@ -143,6 +145,7 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
         unbalanced=stream.unbalanced,
         connections=coverage.connections,
         bus=bus,
+        toxicity=stream.toxicity,
     )
 
 
@@ -194,6 +197,7 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     stream.verified_minutes = state.verified_minutes
     stream.unverified_minutes = state.unverified_minutes
     stream.guard = state.guard
+    stream.toxicity = state.toxicity
     stream.unbalanced = state.unbalanced
     return stream, checkpoint.said
 

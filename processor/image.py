@@ -14,6 +14,7 @@ from orderflow.completeness import Gap, Quality
 from orderflow.encoding import bar_from_body, bar_to_body, flow_from_body, flow_to_body
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
+from orderflow.indicators.vpin import Reading
 from orderflow.trade import InstrumentChanged
 from processor.checkpoint import announced
 from processor.grids import Grid
@@ -47,6 +48,7 @@ class StreamImage(msgspec.Struct):
     next_close_ms: int | None
     flowing: bool
     minutes: list[MinuteImage]
+    vpin: Reading | None = None
 
 
 class Minute(NamedTuple):
@@ -88,6 +90,7 @@ def encode_stream(stream: Stream, status: StreamStatus, now_ms: int) -> bytes:
             next_close_ms=stream.next_close_ms,
             flowing=stream.trade_since_connect,
             minutes=minutes,
+            vpin=stream.vpin(),
         )
     )
 

@@ -20,6 +20,7 @@ from backbone.updates import Update
 from orderflow.completeness import Gap
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
+from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
 from orderflow.timeframe import MINUTE_MS
 from orderflow.trade import instrument_of
@@ -67,11 +68,17 @@ class CopiedStream(Stream):
     """A stream that is told instead of fed."""
 
     status: StreamStatus
+    told_vpin: Reading | None = None
+
+    def vpin(self) -> Reading | None:
+        """As it was told."""
+        return self.told_vpin
 
     def show(self, image: StreamImage) -> None:
         """Take over everything but closed minutes."""
         self.instrument = instrument_of(image.instrument)
         self.status = image.status
+        self.told_vpin = image.vpin
         self.grids = Grids(image.first_grid, fixed=image.grid_fixed)
         self.grids.days = image.grids
         coverage = self.coverage

@@ -12,6 +12,7 @@ import msgspec
 from orderflow.completeness import Gap, Quality
 from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar
+from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Ledger, UnorderedLedger
 from orderflow.timeframe import CELL_MS, MINUTE_MS, floor_ms
@@ -35,6 +36,7 @@ from processor.guard import LIVE_SOURCES, Guard
 from processor.history import MinuteHistory
 from processor.minute import Minute, fresh_minute
 from processor.repairs import HORIZON_MS, RepairBook
+from processor.toxicity import EPOCH_BITS, Toxicity
 
 CLOSE_AFTER_WATERMARK_MS = 2_000
 CLOSE_AFTER_CLOCK_MS = 5_000
@@ -42,8 +44,6 @@ CANDLE_WAIT_MS = 3_000
 """A venue's candle comes within a second or two of its minute; later it is asked for."""
 LONGEST_SILENCE_MS = 25 * 60 * MINUTE_MS
 OPENING = "opening minute"
-EPOCH_BITS = 64
-"""Trades of a later numbering come behind all of an earlier one."""
 
 
 class MinuteResult(NamedTuple):
@@ -81,6 +81,7 @@ class Stream:
         self.evidence = Evidence(instrument, self.ledger, self.coverage)
         self.repairs = RepairBook(instrument.name)
         self.guard = Guard()
+        self.toxicity = Toxicity()
         self.grids = grids
         self.history = MinuteHistory()
         self.minutes: dict[int, Minute] = {}
@@ -144,6 +145,7 @@ class Stream:
         for key, reason in batch.rejected:
             if self.guard.believes(key, at_ms, self.ledger):
                 self.ledger.reject(key, at_ms, reason)
+                self.toxicity.skip(key, self.ledger)
             else:
                 self.ledger.counts.refuse(reason)
 
@@ -152,6 +154,7 @@ class Stream:
         if isinstance(part, Gap):
             self.coverage.lose(part)
             self.lost_gaps += 1
+            self.toxicity.renumbered(part.reason)
             self.touch_all()
             return
         spans = self.ledger.admit(part.key, part.event_ms)
@@ -164,6 +167,10 @@ class Stream:
     def _apply(self, batch: TradeBatch, i: int, j: int) -> None:
         """Split new trades by cell (consecutive) or minute (unordered) and add them."""
         event_ms = batch.event_ms
+        if self.unordered:
+            self.toxicity.take_loose(batch, i, j)
+        else:
+            self.toxicity.take(batch, i, j)
         length = MINUTE_MS if self.unordered else CELL_MS
         k = i
         while k < j:
@@ -237,6 +244,7 @@ class Stream:
         """Trades of a stream without consecutive ids were dropped on our side."""
         if event.first_key is None:
             self.coverage.lose(Gap(event.start_ms, event.end_ms, event.reason))
+            self.toxicity.gap(event.reason, event.end_ms)
             self.lost_gaps += 1
         self.touch_all()
 
@@ -258,9 +266,8 @@ class Stream:
                 minute.fold_before(self.ledger.horizon_ms)
         self._settle_outage()
         for gap in self.repairs.given_up(mono_ms):
-            self.evidence.lose(gap)
-            self.lost_gaps += gap.reason != CANDLE_MISSING
-            self.touch_all()
+            self._lose(gap)
+        self.toxicity.follow(self.ledger, self.last_event_ms, self.coverage.outage)
         results = self._close(now_ms, mono_ms)
         results += self._revise(now_ms, mono_ms)
         results += self._evict(now_ms, mono_ms)
@@ -269,6 +276,15 @@ class Stream:
                 self.evidence.miss_candle(start)
         self.repairs.notice(self.evidence.wanted(), mono_ms)
         return results, self.repairs.due(mono_ms)
+
+    def _lose(self, gap: Gap) -> None:
+        """A hole that nobody fills."""
+        self.evidence.lose(gap)
+        self.touch_all()
+        if gap.reason != CANDLE_MISSING:
+            self.lost_gaps += 1
+            if self.unordered and gap.reason != OPENING:
+                self.toxicity.gap(gap.reason, min(gap.end_ms, self.last_event_ms))
 
     def _settle_outage(self) -> None:
         """Ids tell the whole truth once a live trade has come after the outage."""
@@ -372,6 +388,10 @@ class Stream:
         self.evidence.forget(start_ms)
         self.coverage.forget_before(start_ms - LONGEST_SILENCE_MS)
         self.grids.forget_before(start_ms)
+
+    def vpin(self) -> Reading | None:
+        """VPIN as it stands, or why it has no value."""
+        return self.toxicity.reading()
 
     def touch_all(self) -> None:
         """Every hot closed minute may have to be said anew."""

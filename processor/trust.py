@@ -10,6 +10,7 @@ from orderflow.flow import whole_ratio
 from orderflow.instrument import Instrument, common_step
 from orderflow.ledger import MEMORY_IDS, ConsecutiveLedger, UnorderedLedger
 from orderflow.timeframe import MINUTE_MS, floor_ms
+from orderflow.trade import IDS_SKIP
 
 if TYPE_CHECKING:
     from processor.stream import Stream
@@ -26,6 +27,7 @@ def distrust_ids(stream: Stream) -> None:
     stream.ledger = UnorderedLedger(seen, ledger.counts)
     stream.ledger.horizon_ms = seen[0][1] if len(seen) == MEMORY_IDS else 0
     stream.unordered = True
+    stream.toxicity.renumbered(IDS_SKIP)
     stream.instrument = dataclasses.replace(stream.instrument, sequence="unordered")
     stream.evidence.instrument, stream.evidence.ledger = stream.instrument, stream.ledger
     stream.touch_all()
@@ -62,6 +64,7 @@ def _rescale(stream: Stream, old: Instrument, instrument: Instrument, scale: int
     ticks, lots = whole_ratio(old.tick_size, tick), whole_ratio(old.lot_size, lot)
     rescaled = dataclasses.replace(instrument, tick_size=tick, lot_size=lot, sequence=old.sequence)
     stream.guard.rescale(ticks, lots)
+    stream.toxicity.rescale(lots)
     for minute in stream.minutes.values():
         minute.rescale(ticks, lots, rescaled)
     stream.scales = {n: (t * ticks, v * lots) for n, (t, v) in stream.scales.items()}

@@ -167,6 +167,34 @@ class Vpin(msgspec.Struct):
         self.bucket_lots = self.next_lots
 
 
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """A value, or None and why; `through_ms`: the newest trade in it.
+
+    `since_ms`: buckets are filled without a gap since then. Lots: those of the stream.
+    """
+
+    value: Decimal | None
+    reason: str | None
+    bucket_lots: int | None
+    filled: int
+    buckets: int
+    through_ms: int
+    since_ms: int
+
+
+def reading(state: Vpin | None, through_ms: int, since: str, since_ms: int) -> Reading:
+    """What a state says; `since`: what happened when it began to fill."""
+    if state is None:
+        why = f"no whole UTC day of volume since the {since}: the bucket size is not known"
+        return Reading(None, why, None, 0, BUCKETS, through_ms, since_ms)
+    value = state.value()
+    filling = f"{len(state.imbalances)} of {state.buckets} buckets filled since: {since}"
+    why_not = filling if value is None else None
+    return Reading(
+        value, why_not, state.bucket_lots, state.filled, state.buckets, through_ms, since_ms
+    )
+
+
 def new(bucket_lots: int, buckets: int = BUCKETS) -> Vpin:
     """An empty state; DomainError for sizes below one."""
     return Vpin(_positive(bucket_lots), bucket_lots, _positive(buckets))
