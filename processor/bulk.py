@@ -39,6 +39,8 @@ class Group(NamedTuple):
     last_price: int
     most_lots: int
     most_trades: int
+    lots: int
+    buy_lots: int
 
 
 class Target(NamedTuple):
@@ -61,6 +63,9 @@ def apply(streams: Mapping[str, Stream], mixed: MixedTrades) -> list[int]:
         taken[number] = True
         found.append(stream)
         stream.go_on(group.trades, (group.first_ms, group.last_ms), group.last_price, mixed.source)
+        sums = group.trades, group.last_ms, group.buy_lots, group.lots
+        if not stream.toxicity.goes_on(group.first_key, *sums):
+            stream.toxicity.take(mixed.batch(number), 0, group.trades)
     if found:
         _add(found, mixed if not left else _picked(mixed, taken))
     return left
@@ -82,6 +87,8 @@ def _groups(mixed: MixedTrades) -> list[Group | None]:
         mixed.price_ticks[ends],
         np.maximum.reduceat(mixed.qty_lots, starts),
         np.maximum.reduceat(mixed.n_trades, starts),
+        np.add.reduceat(mixed.qty_lots, starts),
+        np.add.reduceat(mixed.qty_lots * mixed.side, starts),
     )
     whole = (~np.logical_or.reduceat(skips, starts)).tolist()
     counts = (ends - starts + 1).tolist()

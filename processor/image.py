@@ -90,7 +90,7 @@ def encode_stream(stream: Stream, status: StreamStatus, now_ms: int) -> bytes:
             next_close_ms=stream.next_close_ms,
             flowing=stream.trade_since_connect,
             minutes=minutes,
-            vpin=stream.vpin(),
+            vpin=stream.toxicity.reading(),
         )
     )
 

@@ -88,7 +88,7 @@ class ProcessorView:
             bars=found[2],
             cvd_lots=lots,
             cvd_anchor_ms=anchor,
-            vpin=stream.vpin(),
+            vpin=stream.toxicity.reading(),
         )
 
     def default_row_sizes(self, instrument: str) -> dict[str, str]:

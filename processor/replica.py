@@ -33,6 +33,7 @@ from processor.image import StreamImage, decode_minute, decode_stream, minute_of
 from processor.live import ProcessorView
 from processor.minute import Minute, fresh_minute
 from processor.stream import Stream
+from processor.toxicity import Toxicity
 
 log = structlog.get_logger()
 LOAD_CHUNK = 240
@@ -64,21 +65,26 @@ class CopiedMinute(Minute, kw_only=True):
         return self.told_cells
 
 
+class CopiedToxicity(Toxicity, kw_only=True):
+    """VPIN that was told."""
+
+    told: Reading | None
+
+    def reading(self) -> Reading:
+        """As it was told."""
+        return self.told or super().reading()
+
+
 class CopiedStream(Stream):
     """A stream that is told instead of fed."""
 
     status: StreamStatus
-    told_vpin: Reading | None = None
-
-    def vpin(self) -> Reading | None:
-        """As it was told."""
-        return self.told_vpin
 
     def show(self, image: StreamImage) -> None:
         """Take over everything but closed minutes."""
         self.instrument = instrument_of(image.instrument)
         self.status = image.status
-        self.told_vpin = image.vpin
+        self.toxicity = CopiedToxicity(told=image.vpin)
         self.grids = Grids(image.first_grid, fixed=image.grid_fixed)
         self.grids.days = image.grids
         coverage = self.coverage

@@ -12,7 +12,6 @@ import msgspec
 from orderflow.completeness import Gap, Quality
 from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar
-from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Ledger, UnorderedLedger
 from orderflow.timeframe import CELL_MS, MINUTE_MS, floor_ms
@@ -167,10 +166,7 @@ class Stream:
     def _apply(self, batch: TradeBatch, i: int, j: int) -> None:
         """Split new trades by cell (consecutive) or minute (unordered) and add them."""
         event_ms = batch.event_ms
-        if self.unordered:
-            self.toxicity.take_loose(batch, i, j)
-        else:
-            self.toxicity.take(batch, i, j)
+        self.toxicity.add(batch, i, j, unordered=self.unordered)
         length = MINUTE_MS if self.unordered else CELL_MS
         k = i
         while k < j:
@@ -266,7 +262,10 @@ class Stream:
                 minute.fold_before(self.ledger.horizon_ms)
         self._settle_outage()
         for gap in self.repairs.given_up(mono_ms):
-            self._lose(gap)
+            self.evidence.lose(gap)
+            self.toxicity.lose(gap, self.ledger, self.last_event_ms)
+            self.lost_gaps += gap.reason != CANDLE_MISSING
+            self.touch_all()
         self.toxicity.follow(self.ledger, self.last_event_ms, self.coverage.outage)
         results = self._close(now_ms, mono_ms)
         results += self._revise(now_ms, mono_ms)
@@ -276,15 +275,6 @@ class Stream:
                 self.evidence.miss_candle(start)
         self.repairs.notice(self.evidence.wanted(), mono_ms)
         return results, self.repairs.due(mono_ms)
-
-    def _lose(self, gap: Gap) -> None:
-        """A hole that nobody fills."""
-        self.evidence.lose(gap)
-        self.touch_all()
-        if gap.reason != CANDLE_MISSING:
-            self.lost_gaps += 1
-            if self.unordered and gap.reason != OPENING:
-                self.toxicity.gap(gap.reason, min(gap.end_ms, self.last_event_ms))
 
     def _settle_outage(self) -> None:
         """Ids tell the whole truth once a live trade has come after the outage."""
@@ -388,10 +378,6 @@ class Stream:
         self.evidence.forget(start_ms)
         self.coverage.forget_before(start_ms - LONGEST_SILENCE_MS)
         self.grids.forget_before(start_ms)
-
-    def vpin(self) -> Reading | None:
-        """VPIN as it stands, or why it has no value."""
-        return self.toxicity.reading()
 
     def touch_all(self) -> None:
         """Every hot closed minute may have to be said anew."""

@@ -24,6 +24,8 @@ SETTLE_MS = 5_000
 """Trades without numbers are put in order within this time."""
 MOST_WAITING = 10_000
 BEGAN = "begin"
+HARMLESS = frozenset({"candle missing", "opening minute"})
+"""Reasons of holes that take no trade from between those that were counted."""
 EPOCH_BITS = 64
 """Trades of a later numbering come behind all of an earlier one."""
 
@@ -61,16 +63,35 @@ class Toxicity(msgspec.Struct):
     since: str = BEGAN
     since_ms: int = 0
 
+    def add(self, batch: TradeBatch, i: int, j: int, *, unordered: bool) -> None:
+        """Trades i..j-1, never seen before."""
+        if unordered:
+            self.take_loose(batch, i, j)
+        else:
+            self.take(batch, i, j)
+
     # Streams with ids
+
+    def goes_on(self, first: int, count: int, last_ms: int, buy: int, lots: int) -> bool:
+        """The sums of consecutive ids; False, and nothing done, where single trades matter."""
+        plain = self.next_key == first and last_ms < self.day_end_ms and not self.waiting
+        if not plain or (self.state is not None and not self.state.add_totals(buy, lots - buy)):
+            return False
+        self.next_key = first + count
+        self.day_lots += lots
+        if last_ms > self.through_ms:
+            self.through_ms = last_ms
+        return True
 
     def take(self, batch: TradeBatch, i: int, j: int) -> None:
         """Trades i..j-1, new and of consecutive ids."""
         first, last = batch.key[i], batch.key[j - 1]
+        if first == last:
+            lots = batch.qty_lots[i]
+            if self.goes_on(first, 1, batch.event_ms[i], lots if batch.side[i] else 0, lots):
+                return
         if first == self.next_key or self.next_key is None:
             self.next_key = last + 1
-            if first == last and batch.event_ms[i] < self.day_end_ms and not self.waiting:
-                self._count_one(batch.event_ms[i], batch.qty_lots[i], batch.side[i])
-                return
             self._count(batch.event_ms[i:j], batch.qty_lots[i:j], batch.side[i:j])
             if self.waiting:
                 self._go_on()
@@ -139,6 +160,11 @@ class Toxicity(msgspec.Struct):
             until = newest_ms - SETTLE_MS
             self.settle(until if outage is None else min(until, outage.start_ms))
 
+    def lose(self, gap: Gap, ledger: Ledger, newest_ms: int) -> None:
+        """A hole that nobody fills; where ids are numbered they tell by themselves."""
+        if not isinstance(ledger, ConsecutiveLedger) and gap.reason not in HARMLESS:
+            self.gap(gap.reason, min(gap.end_ms, newest_ms))
+
     def gap(self, why: str, at_ms: int) -> None:
         """Trades are missing for good: nothing before counts any more."""
         if self.state is not None:
@@ -193,15 +219,6 @@ class Toxicity(msgspec.Struct):
             return
         self._add(lots, side)
         self.through_ms = max(self.through_ms, event_ms[-1])
-
-    def _count_one(self, event_ms: int, lots: int, side: int) -> None:
-        """The same for one trade of the running day: most live batches hold one."""
-        self.day_lots += lots
-        if event_ms > self.through_ms:
-            self.through_ms = event_ms
-        state = self.state
-        if state is not None and not state.add_totals(lots * side, lots * (1 - side)):
-            state.add_trades((lots,), (side,))
 
     def _turn(self, at_ms: int) -> None:
         """The first trade of a new day."""
