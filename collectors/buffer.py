@@ -13,11 +13,12 @@ repair, and another connection's claim over that time stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 
 import msgspec
 
 from backbone.bus.base import TRADES, Bus
+from orderflow.mixed import MixedTrades
 from orderflow.trade import (
     Connected,
     Disconnect,
@@ -64,7 +65,7 @@ class Buffer:
         self._monotonic = monotonic
         self._paused = paused
         self._streams: dict[str, Stream] = {}
-        self._waiting: list[StreamEvent] = []
+        self._waiting: list[StreamEvent | MixedTrades] = []
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._empty = asyncio.Event()
@@ -94,12 +95,14 @@ class Buffer:
         """Wait until the bus has taken everything."""
         await self._empty.wait()
 
-    def put(self, events: Sequence[StreamEvent]) -> None:
+    def put(self, events: Sequence[StreamEvent | MixedTrades]) -> None:
         """Add events in order; trades of a full stream are dropped, counted and marked."""
         if self._paused:
-            events = [kept for event in events if (kept := _unpaused(event, self._paused))]
+            events = [kept for event in _single(events) if (kept := _unpaused(event, self._paused))]
         for event in events:
-            if isinstance(event, TradeBatch):
+            if isinstance(event, MixedTrades):
+                self._put_burst(event)
+            elif isinstance(event, TradeBatch):
                 self._put_trades(event)
             else:
                 if isinstance(event, Watermark):
@@ -109,10 +112,30 @@ class Buffer:
             self._empty.clear()
             self._filled.set()
 
-    def _put_trades(self, batch: TradeBatch) -> None:
-        stream = self._streams.get(batch.instrument)
+    def _put_burst(self, burst: MixedTrades) -> None:
+        """All streams at once, unless one of them is full: then each for itself."""
+        streams = [self._stream(name) for name in burst.instruments]
+        if any(s.dropping or s.held > s.capacity * CROWDED for s in streams):
+            for batch in burst.batches():
+                self._put_trades(batch)
+            return
+        rows = zip(streams, burst.sizes(), burst.newest(), strict=True)
+        for stream, (_, count), (_, _, last_ms) in rows:
+            stream.counted += count
+            stream.held += count
+            stream.last_ms = last_ms
+            if stream.held > stream.capacity * CROWDED:
+                self._room.clear()
+        self._waiting.append(burst)
+
+    def _stream(self, name: str) -> Stream:
+        stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[batch.instrument] = Stream(self._capacity)
+            stream = self._streams[name] = Stream(self._capacity)
+        return stream
+
+    def _put_trades(self, batch: TradeBatch) -> None:
+        stream = self._stream(batch.instrument)
         count = len(batch.key) + len(batch.rejected)
         stream.counted += count
         if stream.dropping:
@@ -156,9 +179,12 @@ class Buffer:
             if not self._waiting:
                 self._empty.set()
 
-    def _release(self, events: Sequence[StreamEvent]) -> None:
+    def _release(self, events: Sequence[StreamEvent | MixedTrades]) -> None:
         for event in events:
-            if isinstance(event, TradeBatch):
+            if isinstance(event, MixedTrades):
+                for name, count in event.sizes():
+                    self._streams[name].held -= count
+            elif isinstance(event, TradeBatch):
                 self._streams[event.instrument].held -= len(event.key) + len(event.rejected)
         self._measure()
         if all(s.held <= s.capacity * CROWDED for s in self._streams.values()):
@@ -176,6 +202,15 @@ class Buffer:
             needed = int(stream.counted / passed_s * RATE_SECONDS)
             stream.capacity = max(self._capacity, min(needed, MOST))
             stream.counted = 0
+
+
+def _single(events: Sequence[StreamEvent | MixedTrades]) -> Iterator[StreamEvent]:
+    """Bursts as a batch per instrument."""
+    for event in events:
+        if isinstance(event, MixedTrades):
+            yield from event.batches()
+        else:
+            yield event
 
 
 def _unpaused(event: StreamEvent, paused: Set[str]) -> StreamEvent | None:

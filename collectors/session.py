@@ -20,6 +20,7 @@ from collectors.sockets import Library, Socket
 from collectors.subscribing import Subscriber
 from collectors.venue import Acked, Codec, Lost, Notice, Refused, Shutdown, VenueMarket
 from orderflow.instrument import Instrument
+from orderflow.mixed import MixedTrades
 from orderflow.trade import Connected, Disconnect, KlineClosed, TradeBatch, Watermark
 
 log = structlog.get_logger()
@@ -223,13 +224,20 @@ class Session:
             self._marked_ms = self._seen_ms
             self.buffer.put([Watermark(self.names, self._seen_ms, self.name)])
 
-    def _beat(self, events: Sequence[TradeBatch | KlineClosed], now_s: float) -> None:
+    def _beat(self, events: Sequence[TradeBatch | MixedTrades | KlineClosed], now_s: float) -> None:
         for event in events:
-            if isinstance(event, TradeBatch) and event.key:
-                pulse = self.pulses.get(event.instrument)
-                if pulse is None:
-                    pulse = self.pulses[event.instrument] = Pulse(now_s)
+            if isinstance(event, MixedTrades):
+                for name, key, event_ms in event.newest():
+                    self._pulse(name, now_s).beat(now_s, key, event_ms)
+            elif isinstance(event, TradeBatch) and event.key:
+                pulse = self._pulse(event.instrument, now_s)
                 pulse.beat(now_s, event.key[-1], event.event_ms[-1])
+
+    def _pulse(self, name: str, now_s: float) -> Pulse:
+        pulse = self.pulses.get(name)
+        if pulse is None:
+            pulse = self.pulses[name] = Pulse(now_s)
+        return pulse
 
     def pause(self, name: str) -> None:
         """A person paused this stream: its claim ends here."""

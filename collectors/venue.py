@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from orderflow.instrument import Instrument, Market
+from orderflow.mixed import MixedTrades
 from orderflow.trade import KlineClosed, TradeBatch
 
 FUTURE_TOLERANCE_MS = 5_000
@@ -55,7 +56,7 @@ Notice = Acked | Refused | Pong | Shutdown | Lost
 class Decoded(NamedTuple):
     """What a list of frames held: stream events in order, and words about the connection."""
 
-    events: list[TradeBatch | KlineClosed]
+    events: list[TradeBatch | MixedTrades | KlineClosed]
     notices: list[Notice]
 
 
@@ -83,7 +84,7 @@ class Codec(Protocol):
     seen_ms: int
 
     def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
-        """Read frames in order; at most one TradeBatch per instrument. Never raises on content."""
+        """Read frames in order; an instrument in at most one event. Never raises on content."""
         ...
 
     def redefine(self, instrument: Instrument, scale: int) -> None:

@@ -7,6 +7,7 @@ cheaper as one array per column. Everything else sees it as one `TradeBatch` per
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 import msgspec
@@ -42,9 +43,16 @@ class MixedTrades(msgspec.Struct, gc=False):
     def __len__(self) -> int:
         return len(self.key)
 
-    def groups(self) -> Iterator[tuple[str, int, int]]:
-        """(instrument, first place, place behind its last trade)."""
-        return zip(self.instruments, self.edges, self.edges[1:], strict=False)
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """(instrument, how many trades)."""
+        counts = (end - start for start, end in pairwise(self.edges))
+        return zip(self.instruments, counts, strict=True)
+
+    def newest(self) -> Iterator[tuple[str, int, int]]:
+        """(instrument, key, exchange time) of the last trade of each."""
+        ends = np.array(self.edges[1:]) - 1
+        columns = (self.key[ends].tolist(), self.event_ms[ends].tolist())
+        return zip(self.instruments, *columns, strict=True)
 
     def batch(self, number: int) -> TradeBatch:
         """The trades of one instrument as a batch of its own."""
@@ -88,13 +96,8 @@ def grouped(number: Column, columns: Sequence[Column]) -> tuple[list[int], list[
     return found.tolist(), edges, [column[order] for column in columns]
 
 
-def mixable(a: MixedTrades, b: MixedTrades) -> bool:
-    """True when two bursts may be joined: from the same kind of source."""
-    return a.source == b.source
-
-
 def joined(parts: Sequence[MixedTrades]) -> MixedTrades:
-    """Bursts of one source as one, in the order given."""
+    """Bursts, all of one source, as one in the order given."""
     if len(parts) == 1:
         return parts[0]
     places: dict[tuple[str, int], int] = {}

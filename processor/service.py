@@ -20,6 +20,7 @@ from backbone.clock import VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
 from orderflow.errors import BusError, StoreError, WadmError
+from orderflow.mixed import MixedTrades
 from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
 from processor import checkpoint, floor, trust, windows
@@ -212,7 +213,7 @@ class ProcessorService:
         """
         count = 0
         for message in messages:
-            if isinstance(message, TradeBatch):
+            if isinstance(message, TradeBatch | MixedTrades):
                 count += len(message)
                 self.engine.version += 1
                 for batch in self._waiting.add(message):

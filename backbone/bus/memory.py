@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backbone.bus.base import FROM_ACK, Delivery
 from orderflow.errors import BusError
+from orderflow.mixed import MixedTrades
 from orderflow.trade import TradeBatch
 
 CAPACITY = 50_000
@@ -89,7 +90,7 @@ class MemoryBus:
                 await reader.room.wait()
         position = self.positions[topic] = self.positions.get(topic, 0) + 1
         delivery = Delivery(position, messages)
-        weight = sum(len(m) if isinstance(m, TradeBatch) else 1 for m in messages)
+        weight = sum(len(m) if isinstance(m, TradeBatch | MixedTrades) else 1 for m in messages)
         for reader in readers:
             if not reader.closed:
                 reader.put(delivery, weight)

@@ -15,6 +15,7 @@ import msgspec
 from backbone.updates import Update
 from orderflow.derivatives import Funding, Interruption, Liquidation, OpenInterest
 from orderflow.errors import BusError
+from orderflow.mixed import MixedTrades
 from orderflow.trade import AnnounceRequest, RepairRequest, StreamEvent
 
 PACK_BYTES = 262_144
@@ -59,7 +60,7 @@ def packets(topic: str, messages: Sequence[object]) -> Iterator[Packet]:
     """Messages by subject; those of one instrument stay in order, and so do those of several
     instruments with everything around them."""
     waiting: dict[str, list[object]] = {}
-    for message in messages:
+    for message in _single(messages):
         subject, single = subject_of(topic, message)
         if not single:
             yield from _packed(waiting)
@@ -68,6 +69,15 @@ def packets(topic: str, messages: Sequence[object]) -> Iterator[Packet]:
         else:
             waiting.setdefault(subject, []).append(message)
     yield from _packed(waiting)
+
+
+def _single(messages: Sequence[object]) -> Iterator[object]:
+    """Bursts of many instruments travel as a batch of each."""
+    for message in messages:
+        if isinstance(message, MixedTrades):
+            yield from message.batches()
+        else:
+            yield message
 
 
 def _packed(groups: dict[str, list[object]]) -> Iterator[Packet]:

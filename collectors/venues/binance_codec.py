@@ -19,6 +19,7 @@ from collectors.venue import (
     Refused,
     Shutdown,
 )
+from collectors.venues.binance_burst import BURST, burst_of
 from collectors.venues.binance_rows import (
     MARKET_FILLS,
     Aggregate,
@@ -38,6 +39,7 @@ from collectors.venues.binance_rows import (
 )
 from orderflow.errors import MalformedFrameError, OffGridError
 from orderflow.instrument import Instrument
+from orderflow.mixed import MixedTrades
 from orderflow.trade import KlineClosed, TradeBatch
 
 
@@ -55,8 +57,8 @@ class BinanceCodec:
         self._defined[instrument.symbol] = (instrument, scale)
 
     def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
-        """Read frames in order; one TradeBatch per instrument, then closed candles."""
-        aggregates: defaultdict[str, list[Aggregate[float]]] = defaultdict(list)
+        """Read frames in order; trades by instrument or as one burst, then closed candles."""
+        aggregates: list[Aggregate[float]] = []
         closed: list[KlineClosed] = []
         notices: list[Notice] = []
         exact: set[str] = set()
@@ -68,29 +70,47 @@ class BinanceCodec:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 data = self._other(frame, notices)
             if type(data) is Aggregate:
-                aggregates[data.s].append(data)
+                aggregates.append(data)
             elif isinstance(data, Kline):
                 self._kline(data, closed)
             elif isinstance(data, RawTrade):
                 exact.add(data.s)
             elif data is not None:
                 notices.append(Shutdown())
-        events = self._batches(aggregates, exact, received_ns)
+        events: list[TradeBatch | MixedTrades] = []
+        burst = None if exact else self._burst(aggregates, received_ns)
+        if burst is not None:
+            events.append(burst)
+        else:
+            events += self._batches(aggregates, exact, received_ns)
         if exact:
             events += self._exactly(frames, exact, received_ns)
         for batch in events:
             self.counts.trades += len(batch.key)
         return Decoded([*events, *closed], notices)
 
+    def _burst(self, rows: list[Aggregate[float]], received_ns: int) -> MixedTrades | None:
+        """All symbols at once; None when there is little, or anything odd."""
+        if len(rows) < BURST:
+            return None
+        burst = burst_of(rows, self._defined, received_ns)
+        if burst is None:
+            return None
+        symbols = {row.s for row in rows}
+        if any(self._kinds.setdefault(name, Aggregate) is not Aggregate for name in symbols):
+            return None
+        self.seen_ms = max(self.seen_ms, rows[-1].E)
+        return burst
+
     def _batches(
-        self,
-        aggregates: dict[str, list[Aggregate[float]]],
-        exact: set[str],
-        received_ns: int,
+        self, aggregates: list[Aggregate[float]], exact: set[str], received_ns: int
     ) -> list[TradeBatch]:
         """A batch per symbol; symbols that need a verdict per trade are added to `exact`."""
         batches = []
-        for symbol, rows in aggregates.items():
+        by_symbol: defaultdict[str, list[Aggregate[float]]] = defaultdict(list)
+        for row in aggregates:
+            by_symbol[row.s].append(row)
+        for symbol, rows in by_symbol.items():
             batch = None if symbol in exact else self._quick(symbol, rows, received_ns)
             if batch is None:
                 exact.add(symbol)

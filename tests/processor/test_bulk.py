@@ -15,6 +15,7 @@ from orderflow.mixed import MIXED_COLUMNS, MixedTrades, grouped, joined
 from orderflow.trade import Connected, InstrumentChanged, Watermark
 from processor import bulk, checkpoint
 from processor.engine import Engine
+from processor.waiting import ENOUGH_MIXED, Waiting
 
 START_MS = 1_735_689_600_000
 NAMES = [f"somewhere:spot:C{number}USDT" for number in range(5)]
@@ -168,3 +169,22 @@ def test_rows_far_apart_are_counted_without_a_wide_array() -> None:
                 one_by_one.handle(batch)
         market.prices = [price * 3] * len(NAMES)
     assert state(at_once) == state(one_by_one)
+
+
+def test_bursts_wait_for_each_other_and_keep_their_place() -> None:
+    """Bursts are applied together, after the batches before them and before those behind."""
+    market, waiting = Market(4), Waiting()
+    bursts = [market.burst(40, "") for _ in range(2)]
+    early, late = market.burst(5, "").batch(0), market.burst(5, "").batch(0)
+    assert waiting.add(early) == []
+    assert waiting.add(bursts[0]) == [early]
+    assert waiting.add(bursts[1]) == []
+    assert sum(waiting.size(name) for name in NAMES) == 80
+    (due,) = waiting.add(late)
+    assert isinstance(due, MixedTrades)
+    assert len(due) == 80
+    assert waiting.take_all() == [late]
+    whole = [market.burst(ENOUGH_MIXED // 2, "") for _ in range(2)]
+    assert waiting.add(whole[0]) == []
+    assert [len(one) for one in waiting.add(whole[1])] == [ENOUGH_MIXED]
+    assert waiting.take(NAMES[0]) == []
