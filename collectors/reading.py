@@ -20,6 +20,8 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?", re.ASCII)
 """At most 27 digits, so that decimal arithmetic with 28 digits is exact."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What text that is no JSON of the expected shape raises; deep nesting is one of the ways."""
 NAME = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
 NOT_FINITE = frozenset({"nan", "inf", "infinity", "+inf", "+infinity", "-inf", "-infinity"})
 EXACT_BELOW = 10**15
@@ -89,7 +91,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     """A REST body by its type; MalformedFrameError when it has another shape."""
     try:
         return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise MalformedFrameError("a REST answer does not have the documented shape") from None
 
 

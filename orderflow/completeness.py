@@ -62,7 +62,8 @@ class Quality(msgspec.Struct, gc=False, frozen=True):
     """The evidence behind one instrument's part of a window.
 
     `covered_ms` of `expected_ms` were observed (expected stops at now for an open window).
-    `missing`: known missing ids. `delta_proven`: the venue's taker-buy volume was compared.
+    `missing`: known missing ids. `missing_lots`: what the venue's candle has more than we, where
+    that is not the venue's own. `delta_proven`: the venue's taker-buy volume was compared.
     """
 
     state: State
@@ -77,6 +78,7 @@ class Quality(msgspec.Struct, gc=False, frozen=True):
     missing: int = 0
     gaps: tuple[Gap, ...] = ()
     delta_proven: bool = False
+    missing_lots: int = 0
 
 
 def merge_qualities(parts: Sequence[Quality], *, in_time: bool = False) -> Quality:
@@ -101,4 +103,5 @@ def merge_qualities(parts: Sequence[Quality], *, in_time: bool = False) -> Quali
         missing=sum(part.missing for part in parts),
         gaps=tuple(dict.fromkeys(gap for part in parts for gap in part.gaps)),
         delta_proven=all(part.delta_proven for part in parts),
+        missing_lots=sum(part.missing_lots for part in parts),
     )

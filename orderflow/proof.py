@@ -38,6 +38,7 @@ def quality(
         part.instrument.name: bar.volume_lots * bar.lot_size
         for part, bar in zip(parts, bars, strict=True)
     }
+    lots = {part.instrument.name: bar.lot_size for part, bar in zip(parts, bars, strict=True)}
     total = sum(sizes.values())
     aligned_closed = wanted.kind == "aligned" and closed
     return reports.Quality(
@@ -76,6 +77,7 @@ def quality(
                 first_id=part.quality.first_id,
                 last_id=part.quality.last_id,
                 missing=part.quality.missing,
+                missing_volume=part.quality.missing_lots * lots[part.instrument.name],
             )
             for part in parts
         },

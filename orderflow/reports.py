@@ -50,6 +50,9 @@ class VenueQuality(Report):
     first_id: int | None = None
     last_id: int | None = None
     missing: int = 0
+    missing_volume: Decimal = Field(
+        default=Decimal(0), description="what the venue's own candles have more than we"
+    )
 
 
 class Quality(Report):

@@ -119,7 +119,15 @@ class Evidence:
             missing=sum(gap.missing or 0 for gap in holes),
             gaps=tuple(holes),
             delta_proven=state is State.VERIFIED,
+            missing_lots=self._missing_lots(start_ms, bar, state),
         )
+
+    def _missing_lots(self, start_ms: int, bar: FlowBar, state: State) -> int:
+        """What the venue's candle has more than we, where nothing excuses it."""
+        kline = self.klines.get(start_ms)
+        if kline is None or state not in (State.PARTIAL, State.REPAIRING):
+            return 0
+        return max(0, kline.volume_lots - bar.volume_lots)
 
     def _state(self, start_ms: int, bar: FlowBar, holes: list[Gap], *, closed: bool) -> State:
         kline = self.klines.get(start_ms) if closed else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from collectors.reading import empty_batch, number_of
+from collectors.reading import UNREADABLE, empty_batch, number_of
 from collectors.venue import (
     FUTURE_TOLERANCE_MS,
     Acked,
@@ -67,7 +67,7 @@ class BinanceCodec:
         for frame in frames:
             try:
                 data: Event | None = read(frame).data
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 data = self._other(frame, notices)
             if type(data) is Aggregate:
                 aggregates.append(data)
@@ -180,11 +180,11 @@ class BinanceCodec:
 
     def _other(self, frame: bytes, notices: list[Notice]) -> Event | None:
         """A frame without the combined envelope: an event, an answer, or not readable."""
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(*UNREADABLE):
             return decode_single(frame)
         try:
             control = decode_control(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.counts.malformed += 1
             return None
         request_id = "" if control.id is None else str(control.id)
@@ -210,8 +210,8 @@ def _trade_text(frame: bytes) -> Aggregate[str] | RawTrade[str] | None:
     data: EventText | None = None
     try:
         data = decode_combined_text(frame).data
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
+        with suppress(*UNREADABLE):
             data = decode_single_text(frame)
     return data if isinstance(data, Aggregate | RawTrade) else None
 

@@ -6,9 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-import msgspec
-
-from collectors.reading import empty_batch, number_of
+from collectors.reading import UNREADABLE, empty_batch, number_of
 from collectors.venue import (
     FUTURE_TOLERANCE_MS,
     Acked,
@@ -68,7 +66,7 @@ class BybitCodec:
             try:
                 trades = read(frame)
                 found[trades.topic].append(trades)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 exact.add(self._other(frame, closed, notices))
         exact.discard("")
         events: list[TradeBatch] = []
@@ -130,7 +128,7 @@ class BybitCodec:
         """The frame with its numbers as text; a number sent as a number was never documented."""
         try:
             return decode_trades_text(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             topic = _topic(frame)
             if topic in topics:
                 self._unreadable(topic, notices)
@@ -166,7 +164,7 @@ class BybitCodec:
         """
         try:
             candles = decode_candle(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return self._words(frame, notices)
         self._candles(candles, closed)
         return ""
@@ -174,7 +172,7 @@ class BybitCodec:
     def _words(self, frame: bytes, notices: list[Notice]) -> str:
         try:
             control = decode_control(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._unreadable("", notices)
             return ""
         if control.topic.startswith(TRADES):
@@ -218,7 +216,7 @@ class BybitCodec:
 def _topic(frame: bytes) -> str:
     try:
         return decode_control(frame).topic
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
 
 

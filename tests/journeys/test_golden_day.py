@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from candle_support import HOURS, check_hours, exact
 from journeys_support import Journey, journey
 from mcp import Client
 
@@ -17,7 +18,6 @@ from simulator.tapes import load_tape
 from wadm.replay import Replay
 
 NAME = "binance:spot:BTCUSDT"
-HOURS = 24
 BUDGET_KB = {
     "flow_bars": 3_300,
     "footprints": 2_300,
@@ -47,11 +47,6 @@ def candles(shared: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def exact(value: float, places: int = 8) -> Decimal:
-    """A candle's number: the parquet holds doubles of at most eight decimals."""
-    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-places))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 async def test_whole_day(tmp_path: Path, tape: Tape, candles: list[dict[str, Any]]) -> None:
@@ -74,26 +69,6 @@ async def test_whole_day(tmp_path: Path, tape: Tape, candles: list[dict[str, Any
         check_hours(answer["bars"], candles)
         await check_protocols(trip)
         await check_sizes(trip)
-
-
-def check_hours(bars: list[dict[str, Any]], candles: list[dict[str, Any]]) -> None:
-    assert len(bars) == HOURS
-    for bar, candle in zip(bars, candles, strict=True):
-        assert bar["state"] == "verified"
-        assert bar["final"] is True
-        for ours, theirs in {
-            "open": "open",
-            "high": "high",
-            "low": "low",
-            "close": "close",
-            "total_volume": "volume",
-            "buy_volume": "taker_buy_volume",
-            "quote_volume": "quote_asset_volume",
-            "buy_quote_volume": "taker_buy_quote_volume",
-        }.items():
-            assert Decimal(bar[ours]) == exact(candle[theirs]), (bar["period_start"], ours)
-        assert bar["total_trades"] == candle["count"]
-        assert bar["last_id"] - bar["first_id"] + 1 == candle["count"]
 
 
 async def check_protocols(trip: Journey) -> None:
