@@ -29,6 +29,12 @@ test: $(STAMP) ## Run every test, with coverage
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='orderflow/ledger.py,orderflow/indicators/volume_profile.py' --fail-under=100
 
+conformance: $(STAMP) ## Run the official MCP conformance suite (needs npm once); writes build/conformance.json
+	PYTHONPATH=tests/support $(BIN)/python tests/support/conformance_run.py
+
+fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
+	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200
+
 test-mongo: $(STAMP) ## Run the store suite against a real replica set: make test-mongo URI=mongodb://...
 	@test -n "$(URI)" || { echo "give URI=mongodb://USER:PASSWORD@HOST/?replicaSet=rs0&tls=true"; exit 2; }
 	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import uvicorn
@@ -26,31 +26,40 @@ from mcp_server.server import build_mcp
 DRAIN_S = 5
 
 
+Running = Callable[[], AbstractAsyncContextManager[Any]]
+
+
 def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
-    """Routes of both transports; the MCP session manager lives as long as the application."""
+    """Routes of both transports over one set of queries."""
     mcp, subscriptions = build_mcp(queries, aliases=settings.tool_aliases == "on")
+    access = Access(queries.store, settings)
+    routes = Http(queries, metrics).routes(settings.base_path.rstrip("/"))
+    return host(mcp, subscriptions.running, access, settings, routes)
+
+
+def host(
+    mcp: MCPServer,
+    running: Running,
+    access: Access,
+    settings: Settings,
+    routes: Sequence[Route] = (),
+) -> Starlette:
+    """An MCP server behind our keys, budgets and name checks; the session manager lives as long
+    as the application."""
     mcp.streamable_http_app(
         transport_security=_security(settings), max_request_body_size=BODY_BYTES
     )
     manager = mcp.session_manager
-    access = Access(queries.store, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with access.running(), manager.run():
-            telling = asyncio.create_task(subscriptions.run(), name="mcp-updates")
+        async with access.running(), manager.run(), running():
             yield
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
 
     base = settings.base_path.rstrip("/")
     endpoint = StreamableHTTPASGIApp(manager)
     app = Starlette(
-        routes=[
-            *Http(queries, metrics).routes(base),
-            Route(f"{base}/mcp", endpoint),
-            Route(f"{base}/mcp/", endpoint),
-        ],
+        routes=[*routes, Route(f"{base}/mcp", endpoint), Route(f"{base}/mcp/", endpoint)],
         lifespan=lifespan,
         exception_handlers=dict(HANDLERS),
     )

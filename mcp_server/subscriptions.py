@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from mcp import MCPError
@@ -61,6 +61,16 @@ class Subscriptions:
         finally:
             self.modern.subtract(uris)
             self.modern += Counter()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Tell listeners for as long as the host lives."""
+        telling = asyncio.create_task(self.run(), name="mcp-updates")
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
     async def run(self) -> None:
         """Tell listeners, until cancelled."""
