@@ -34,7 +34,9 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
     mcp, subscriptions = build_mcp(queries, aliases=settings.tool_aliases == "on")
     access = Access(queries.store, settings)
     routes = Http(queries, metrics).routes(settings.base_path.rstrip("/"))
-    return host(mcp, subscriptions.running, access, settings, routes)
+    app = host(mcp, subscriptions.running, access, settings, routes)
+    app.state.subscriptions = subscriptions
+    return app
 
 
 def host(

@@ -9,7 +9,9 @@ import msgspec
 
 HARD_CAP_TOKENS = 8_000
 LEAST_TOKENS = 100
-ROUNDS = 40
+ROUNDS = 60
+MOST_AT_ONCE = 0.5
+"""Several long lists shrink together."""
 BYTES_PER_TOKEN = 2.3
 """Compact JSON of digits and short names holds more bytes per token than this; a test compares."""
 Worth = Callable[[Any, int], Any]
@@ -69,7 +71,7 @@ def cut(data: dict[str, Any], most: int) -> dict[str, Any]:
         name, holder, size = found
         entries = holder[name]
         share = min(1.0, (excess + 20) / max(1, size))
-        leaving = min(len(entries), max(1, round(len(entries) * share)))
+        leaving = max(1, round(len(entries) * min(share, MOST_AT_ONCE)))
         holder[name] = _kept(name, entries, len(entries) - leaving)
         dropped[name] = dropped.get(name, 0) + leaving
         data["dropped"] = dropped

@@ -32,6 +32,8 @@ def compact(*models: type[Report]) -> dict[str, Any]:
     for model in models:
         schema = model.model_json_schema()
         for name, field in schema["properties"].items():
+            if name == "dropped":
+                continue
             properties.setdefault(name, _typed(name, field, schema.get("$defs", {})))
         always = {name for name in schema.get("required", ()) if name in ALWAYS}
         required = always if required is None else required & always

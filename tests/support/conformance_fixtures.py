@@ -71,7 +71,7 @@ def answered(ctx: Context[Any], key: str) -> dict[str, Any] | None:
 
 
 class Word(BaseModel):
-    response: str = Field(description="Any word")
+    response: str = Field(default="", description="Any word")
 
 
 class Defaults(BaseModel):
