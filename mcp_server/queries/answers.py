@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -38,6 +39,9 @@ from orderflow.timeframe import (
 
 DEFAULT_TIMEFRAME = "1h"
 DEFAULT_PERIOD = "5m"
+ECHOED = re.compile(r"[A-Za-z0-9:/._-]{1,40}")
+UNREADABLE = "?"
+"""Said instead of text that can't be a symbol: what a caller sends is never passed on."""
 
 
 class Queries:
@@ -165,7 +169,8 @@ class Queries:
             try:
                 both = await self.summary(asked.with_symbol(symbol), period)
             except RequestError as error:
-                lines.append(reports.SnapshotLine(symbol=symbol, error=f"{error.code}: {error}"))
+                shown = symbol if ECHOED.fullmatch(symbol) else UNREADABLE
+                lines.append(reports.SnapshotLine(symbol=shown, error=f"{error.code}: {error}"))
             else:
                 lines.append(market_line(both) if form == "lines" else whole_line(both))
         return reports.SnapshotReport(

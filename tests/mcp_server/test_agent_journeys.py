@@ -179,6 +179,7 @@ async def test_waiting(trip: Journey) -> None:
             assert "sweep" in result.content[0].text or "15m" in result.content[0].text
 
 
+@pytest.mark.filterwarnings("ignore:resources/.*removed as of")
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_updates_are_told(tmp_path: Path, mode: Mode) -> None:
     """Whoever listens to a profile hears that it changed, in both eras; others do not."""
