@@ -32,7 +32,7 @@ from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
-from wadm import backups, house, keys, live, operate
+from wadm import agent_commands, backups, house, keys, live, operate
 from wadm import doctor as checks
 from wadm import explain as cards
 from wadm.columns import COLUMNS
@@ -51,6 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
+agent_commands.add(app)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backups.app, name="backup")
