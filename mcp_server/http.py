@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mcp_server import parameters
+from mcp_server.answer_cache import AnswerCache
 from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
 from mcp_server.openapi import document
@@ -38,6 +39,23 @@ from orderflow.timeframe import MINUTE_MS
 Metrics = Callable[[], tuple[bytes, str]]
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 JSON = "application/json"
+CACHED = frozenset(
+    {
+        "/volume_profile/{symbol:path}",
+        "/order_flow/{symbol:path}",
+        "/footprint/{symbol:path}",
+        "/indicators/summary/{symbol:path}",
+        "/snapshot",
+        "/events",
+        "/events/base-rates/{kind}",
+        "/derivatives/{symbol:path}",
+        "/levels/{symbol:path}",
+        "/compare/{symbol:path}",
+        "/symbols",
+        "/status",
+    }
+)
+"""Routes whose answers are kept until the next update."""
 
 
 class Http:
@@ -46,6 +64,7 @@ class Http:
     def __init__(self, queries: Queries, metrics: Metrics) -> None:
         self.queries = queries
         self.metrics = metrics
+        self.cache = AnswerCache(lambda: queries.live.version)
 
     def routes(self, base_path: str) -> list[Route]:
         """Every route under the base path."""
@@ -72,7 +91,10 @@ class Http:
             "/metrics": self.metrics_page,
             "/openapi.json": self.openapi,
         }
-        return [Route(base_path + path, handler) for path, handler in table.items()]
+        return [
+            Route(base_path + path, self.cache.wrapped(handler) if path in CACHED else handler)
+            for path, handler in table.items()
+        ]
 
     async def volume_profile(self, request: Request) -> Response:
         """POC, value area and levels."""
