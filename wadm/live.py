@@ -84,7 +84,12 @@ async def demo(settings: Settings, notes: Console) -> None:
     """The synthetic market, through the real sockets of a simulator in this process."""
     speed = parse_speed(settings.demo_speed)
     async with Simulator([synthetic_tape(wall_ms())], speed=speed) as simulator:
-        changed: dict[str, Any] = {"venues": "binance,bybit", "clock_poll_s": CLOCK_POLL_S}
+        changed: dict[str, Any] = {
+            "venues": "binance,bybit",
+            "clock_poll_s": CLOCK_POLL_S,
+            # A market that begins now has no history to bring.
+            "backfill": "0",
+        }
         simulated = dataclasses.replace(settings, **(changed | simulator.urls))
         async with opened_store(simulated, SIMULATED) as store:
             _announce(simulated, notes, "[bold yellow]SIMULATED[/]")
