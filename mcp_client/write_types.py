@@ -47,7 +47,10 @@ def struct(name: str, schema: dict[str, Any]) -> str:
         if default in ({}, []):
             raise SystemExit(f"{name}.{field}: mutable defaults are not supported")
         optional = kind if default is not None or "None" in kind.split(" | ") else f"{kind} | None"
-        lines.append(f"    {field}: {optional} = {default!r}")
+        said = (
+            f'Decimal("{default}")' if kind == "Decimal" and default is not None else repr(default)
+        )
+        lines.append(f"    {field}: {optional} = {said}")
     return "\n".join(lines).rstrip()
 
 

@@ -8,9 +8,18 @@ from typing import Any
 from wadm_client.report import Report
 
 
+class BandReport(Report, frozen=True, kw_only=True):
+    """VWAP plus and minus k sigma."""
+
+    k: int
+    lower: Decimal
+    upper: Decimal
+
+
 class BaseRatesReport(Report, frozen=True, kw_only=True):
     """How often, and what followed, as known at `as_of`; evidence, never advice."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     exchange: str
     market: str
@@ -39,6 +48,74 @@ class BreakerLine(Report, frozen=True, kw_only=True):
     retry_in_ms: int | None
 
 
+class CardReport(Report, frozen=True, kw_only=True):
+    """A rule card."""
+
+    algo: str
+    family: str
+    summary: str
+    formula: str
+    units: str
+    parameters: list[ParameterCard]
+    ties: str
+    edges: list[str]
+    merging: str
+    evidence: str
+    not_evidence: str
+    source: str
+
+
+class ChangeReport(Report, frozen=True, kw_only=True):
+    """One number that moved."""
+
+    name: str
+    before: Decimal | None
+    now: Decimal | None
+    change: Decimal | None
+
+
+class ChangesReport(Report, frozen=True, kw_only=True):
+    """What changed since a time: the window as it stood then against now."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    exchange: str
+    market: str
+    source: str
+    timeframe: str
+    since: str
+    now: str
+    changed: bool
+    changes: list[ChangeReport]
+    unchanged: list[str]
+    revised: list[str]
+    new_events: int | None
+    reasons: dict[str, str]
+    quality: ShortQuality
+
+
+class CompareReport(Report, frozen=True, kw_only=True):
+    """Venues, markets and windows beside each other."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    market: str
+    source: str
+    timeframe: str
+    period_start: str
+    period_end: str
+    agree: bool | None
+    dissenters: list[str]
+    leader: str | None
+    reference: str | None
+    sides: list[SideReport]
+    lead_lag: list[LeadReport]
+    spot_perp: SpotPerpReport | None
+    windows: WindowsReport | None
+    reasons: dict[str, str]
+    quality: ShortQuality
+
+
 class Completeness(Report, frozen=True, kw_only=True):
     """How far the answer is proven."""
 
@@ -61,6 +138,16 @@ class ContextReport(Report, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class CotReport(Report, frozen=True, kw_only=True):
+    """Delta at the last touch of the window's high and low, and since; of one stream only."""
+
+    at_high: Decimal | None
+    at_low: Decimal | None
+    since_high: Decimal | None
+    since_low: Decimal | None
+    reason: str | None = None
+
+
 class DerivativeMinuteReport(Report, frozen=True, kw_only=True):
     """One minute; null means that the venue has not said it since the last interruption."""
 
@@ -79,6 +166,7 @@ class DerivativeMinuteReport(Report, frozen=True, kw_only=True):
 class DerivativesReport(Report, frozen=True, kw_only=True):
     """Context of a perpetual, per venue; never part of any trade number."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     source: str
     instruments: dict[str, InstrumentDerivatives]
@@ -125,6 +213,7 @@ class EventReport(Report, frozen=True, kw_only=True):
 class EventsReport(Report, frozen=True, kw_only=True):
     """Events, newest first; `next_cursor` asks for the older ones."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     exchange: str
     market: str
@@ -134,6 +223,31 @@ class EventsReport(Report, frozen=True, kw_only=True):
     kinds: list[str]
     events: list[EventReport]
     next_cursor: str | None
+
+
+class ExplainReport(Report, frozen=True, kw_only=True):
+    """One rule card, or the list of what can be explained."""
+
+    dropped: dict[str, int] | None = None
+    name: str | None
+    card: CardReport | None
+    known: dict[str, list[str]]
+
+
+class Facts(Report, frozen=True, kw_only=True):
+    """Where the last price stands against the window's own value; null without trades."""
+
+    price: Decimal | None
+    place: str | None
+    to_poc: Decimal | None
+    to_poc_ticks: int | None
+    to_poc_sigma: Decimal | None
+    vwap: Decimal | None
+    sigma: Decimal | None
+    delta: Decimal
+    delta_pct: Decimal | None
+    venues_agree: bool | None
+    reason: str | None = None
 
 
 class FeedLine(Report, frozen=True, kw_only=True):
@@ -168,9 +282,21 @@ class FlowBarReport(Report, frozen=True, kw_only=True):
 class FlowHistory(Report, frozen=True, kw_only=True):
     """Aligned order flow, oldest first."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     period: str
     items: list[OrderFlowReport]
+
+
+class FlowReading(Report, frozen=True, kw_only=True):
+    """How the window's flow was made up."""
+
+    cot: CotReport
+    sweeps: SweepsReport
+    ladder: list[RungReport]
+    trades_per_s: Decimal | None
+    size_classes: list[SizeClassReport] | None
+    prints_reason: str | None = None
 
 
 class FootprintBarReport(Report, frozen=True, kw_only=True):
@@ -211,6 +337,7 @@ class FootprintBarReport(Report, frozen=True, kw_only=True):
 class FootprintReport(Report, frozen=True, kw_only=True):
     """Footprint bars, oldest first."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     exchange: str
     market: str
@@ -234,6 +361,17 @@ class HealthReport(Report, frozen=True, kw_only=True):
 
     status: str
     ready: bool
+
+
+class Histogram(Report, frozen=True, kw_only=True):
+    """Rows with volume in columns: row i begins at low + at[i] x step; volumes in lots."""
+
+    low: Decimal
+    step: Decimal
+    lot_size: Decimal
+    at: list[int]
+    buy_lots: list[int]
+    sell_lots: list[int]
 
 
 class HorizonReport(Report, frozen=True, kw_only=True):
@@ -268,6 +406,44 @@ class InstrumentDerivatives(Report, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class KeyLevelsReport(Report, frozen=True, kw_only=True):
+    """Prices that earlier sessions left behind, nearest first."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    exchange: str
+    market: str
+    source: str
+    timestamp: str
+    price: Decimal | None
+    tick_size: Decimal
+    levels: list[LevelReport]
+    nodes: list[NodeReport]
+    missing: list[MissingLevel]
+    quality: ShortQuality
+
+
+class LargeTradeReport(Report, frozen=True, kw_only=True):
+    """One of the largest prints of the window."""
+
+    at: str
+    instrument: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    quote: Decimal
+
+
+class LeadReport(Report, frozen=True, kw_only=True):
+    """Who leads whom by correlation of price changes at lags."""
+
+    first: str
+    second: str
+    leader: str | None
+    ratio: Decimal | None
+    pairs: int
+
+
 class Level(Report, frozen=True, kw_only=True):
     """One row: [price, price + row_size)."""
 
@@ -281,6 +457,17 @@ class Level(Report, frozen=True, kw_only=True):
     type: str | None
 
 
+class LevelReport(Report, frozen=True, kw_only=True):
+    """One price with its origin, and where the last price stands to it."""
+
+    name: str
+    price: Decimal
+    distance: Decimal
+    distance_ticks: int
+    side: str
+    since: str | None = None
+
+
 class LiquidatedReport(Report, frozen=True, kw_only=True):
     """Liquidated positions of one kind."""
 
@@ -288,9 +475,63 @@ class LiquidatedReport(Report, frozen=True, kw_only=True):
     quantity: Decimal
 
 
+class MarketLine(Report, frozen=True, kw_only=True):
+    """One symbol in a few numbers: profile of the timeframe, delta of the period."""
+
+    price: Decimal | None
+    poc: Decimal | None
+    vah: Decimal | None
+    val: Decimal | None
+    place: str | None
+    to_poc_ticks: int | None
+    to_poc_sigma: Decimal | None
+    delta: Decimal
+    delta_pct: Decimal | None
+    cumulative_delta: Decimal | None
+    venues_agree: bool | None
+    state: str
+    stale: bool
+
+
+class MarketState(Report, frozen=True, kw_only=True):
+    """Words with a rule behind each: ask explain for flow_ladder, order_flow, absorption."""
+
+    absorption_detected: bool | None
+    momentum: str
+    side: str | None
+    strength: Decimal | None
+
+
+class MigrationReport(Report, frozen=True, kw_only=True):
+    """How the value area lies to that of the window before."""
+
+    relation: str
+    overlap: Decimal
+    poc_shift: Decimal
+    previous_poc: Decimal
+    previous_start: str
+
+
+class MissingLevel(Report, frozen=True, kw_only=True):
+    """A group of levels that can't be said."""
+
+    name: str
+    reason: str
+
+
+class NodeReport(Report, frozen=True, kw_only=True):
+    """A row with much more or much less volume than its neighbours."""
+
+    type: str
+    price: Decimal
+    volume: Decimal
+    strength: Decimal
+
+
 class OrderFlowReport(Report, frozen=True, kw_only=True):
     """Delta, cumulative delta, imbalance and volumes by aggressor."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     exchange: str
     market: str
@@ -322,8 +563,13 @@ class OrderFlowReport(Report, frozen=True, kw_only=True):
     low: Decimal | None
     close: Decimal | None
     bars: list[FlowBarReport] | None = None
+    vpin: dict[str, VpinReport] | None = None
+    large_trades: list[LargeTradeReport] | None = None
+    market_state: MarketState | None = None
+    reading: FlowReading | None = None
     context: ContextReport | None = None
-    quality: Quality
+    next_call: str | None = None
+    quality: Quality | ShortQuality
 
 
 class OutcomeReport(Report, frozen=True, kw_only=True):
@@ -336,6 +582,15 @@ class OutcomeReport(Report, frozen=True, kw_only=True):
     known_at: str | None
 
 
+class ParameterCard(Report, frozen=True, kw_only=True):
+    """One choice of an indicator."""
+
+    name: str
+    default: str
+    unit: str
+    meaning: str
+
+
 class PriceRange(Report, frozen=True, kw_only=True):
     """Highest and lowest traded price."""
 
@@ -346,9 +601,21 @@ class PriceRange(Report, frozen=True, kw_only=True):
 class ProfileHistory(Report, frozen=True, kw_only=True):
     """Aligned profiles, oldest first."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     timeframe: str
     items: list[VolumeProfileReport]
+
+
+class ProfileReading(Report, frozen=True, kw_only=True):
+    """What the histogram of a window looks like."""
+
+    shape: str | None
+    shapes: list[str]
+    nodes: list[NodeReport]
+    bands: list[BandReport]
+    migration: MigrationReport | None
+    migration_reason: str | None = None
 
 
 class ProfileSummary(Report, frozen=True, kw_only=True):
@@ -392,11 +659,49 @@ class RankReport(Report, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class RungReport(Report, frozen=True, kw_only=True):
+    """One period of the flow ladder."""
+
+    seconds: int
+    delta: Decimal
+    volume: Decimal
+    delta_pct: Decimal | None
+
+
+class ShortQuality(Report, frozen=True, kw_only=True):
+    """The proof of a short answer; wadm://schema/quality describes every field."""
+
+    state: str
+    coverage: Decimal
+    delta_proven: bool
+    final: bool
+    revision: int
+    age_ms: int
+    stale: bool
+    next_update_at: str | None
+    algo: str
+    venues: dict[str, Decimal | None]
+
+
 class SideCounts(Report, frozen=True, kw_only=True):
     """A count of both sides."""
 
     buy: int
     sell: int
+
+
+class SideReport(Report, frozen=True, kw_only=True):
+    """One side of a comparison."""
+
+    name: str
+    delta_quote: Decimal
+    volume_quote: Decimal
+    delta_pct: Decimal | None
+    share_pct: Decimal | None
+    premium_bps: Decimal | None
+    poc: Decimal | None
+    last: Decimal | None
+    state: str
 
 
 class SideSizes(Report, frozen=True, kw_only=True):
@@ -406,10 +711,22 @@ class SideSizes(Report, frozen=True, kw_only=True):
     sell: Decimal | None
 
 
+class SizeClassReport(Report, frozen=True, kw_only=True):
+    """Prints worth low <= notional < high in quote currency."""
+
+    low_quote: Decimal
+    high_quote: Decimal
+    buy_volume: Decimal
+    sell_volume: Decimal
+    buy_prints: int
+    sell_prints: int
+
+
 class SnapshotLine(Report, frozen=True, kw_only=True):
     """One symbol in a snapshot: its profile and flow, or why there is none."""
 
     symbol: str
+    line: MarketLine | None = None
     profile: VolumeProfileReport | None = None
     flow: OrderFlowReport | None = None
     error: str | None = None
@@ -418,6 +735,7 @@ class SnapshotLine(Report, frozen=True, kw_only=True):
 class SnapshotReport(Report, frozen=True, kw_only=True):
     """Several symbols in one answer."""
 
+    dropped: dict[str, int] | None = None
     source: str
     timeframe: str
     period: str
@@ -433,9 +751,21 @@ class SourceReport(Report, frozen=True, kw_only=True):
     content_hash: str
 
 
+class SpotPerpReport(Report, frozen=True, kw_only=True):
+    """Spot against perpetual over the same window."""
+
+    state: str
+    diverges: bool | None
+    spot_cvd_quote: Decimal
+    perp_cvd_quote: Decimal
+    correlation: Decimal | None
+    premium_bps: Decimal | None
+
+
 class StatusReport(Report, frozen=True, kw_only=True):
     """Streams and connections; `worst_lag_ms` is the largest, never a mean."""
 
+    dropped: dict[str, int] | None = None
     source: str
     ready: bool
     version: str
@@ -483,10 +813,20 @@ class StreamLine(Report, frozen=True, kw_only=True):
 class SummaryReport(Report, frozen=True, kw_only=True):
     """Profile and flow of one symbol together."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     source: str
     volume_profile: VolumeProfileReport
     order_flow: OrderFlowReport
+
+
+class SweepsReport(Report, frozen=True, kw_only=True):
+    """Runs of prints of one aggressor in one millisecond through at least three prices."""
+
+    count: int
+    buy_volume: Decimal
+    sell_volume: Decimal
+    share_pct: Decimal | None
 
 
 class SymbolLine(Report, frozen=True, kw_only=True):
@@ -507,6 +847,7 @@ class SymbolLine(Report, frozen=True, kw_only=True):
 class SymbolsReport(Report, frozen=True, kw_only=True):
     """Everything that is collected, and the allowed values of the other questions."""
 
+    dropped: dict[str, int] | None = None
     source: str
     symbols: list[SymbolLine]
     timeframes: list[str]
@@ -521,11 +862,13 @@ class VenueQuality(Report, frozen=True, kw_only=True):
     first_id: int | None = None
     last_id: int | None = None
     missing: int = 0
+    missing_volume: Decimal = Decimal("0")
 
 
 class VolumeProfileReport(Report, frozen=True, kw_only=True):
     """POC, value area and volume at price. Prices are the low price of their row."""
 
+    dropped: dict[str, int] | None = None
     symbol: str
     exchange: str
     market: str
@@ -549,6 +892,47 @@ class VolumeProfileReport(Report, frozen=True, kw_only=True):
     row_size: Decimal
     summary: ProfileSummary | None = None
     levels: list[Level] | None = None
+    histogram: Histogram | None = None
     levels_truncated: bool
+    facts: Facts | None = None
+    reading: ProfileReading | None = None
     context: ContextReport | None = None
-    quality: Quality
+    next_call: str | None = None
+    quality: Quality | ShortQuality
+
+
+class VpinReport(Report, frozen=True, kw_only=True):
+    """Volume-synchronised order-flow imbalance of one instrument, whatever the answer's window."""
+
+    value: Decimal | None
+    reason: str | None
+    bucket_volume: Decimal | None
+    buckets: int
+    filled: int
+    through: str | None
+    algo: str
+
+
+class WaitReport(Report, frozen=True, kw_only=True):
+    """How a wait ended."""
+
+    dropped: dict[str, int] | None = None
+    met: bool
+    condition: str
+    symbol: str
+    value: Decimal | None
+    waited_ms: int
+    at: str
+    reason: str | None = None
+    event_id: str | None = None
+
+
+class WindowsReport(Report, frozen=True, kw_only=True):
+    """This window against the one before it."""
+
+    relation: str
+    overlap: Decimal
+    poc_shift: Decimal
+    volume_ratio: Decimal | None
+    delta_before: Decimal
+    delta_now: Decimal
