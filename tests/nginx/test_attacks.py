@@ -1,4 +1,4 @@
-"""Attacks on the edge, at a reduced count; `-m attack` has the full one."""
+"""Attacks on the edge: slow clients, smuggling, restarts."""
 
 from __future__ import annotations
 
