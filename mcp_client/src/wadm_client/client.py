@@ -204,11 +204,11 @@ class AsyncClient(_Base):
             case Wait():
                 return await asyncio.sleep(step.seconds)
             case Load():
-                return await self._on_disk(self.shelf.load, step.question)
+                return await self.on_disk(self.shelf.load, step.question)
             case Save():
-                return await self._on_disk(self.shelf.save, step.question, step.entry)
+                return await self.on_disk(self.shelf.save, step.question, step.entry)
 
-    async def _on_disk(self, work: Any, *arguments: Any) -> Any:
+    async def on_disk(self, work: Any, *arguments: Any) -> Any:
         """Files are written beside the loop: a disk may take its time."""
         if self.shelf.cache is None:
             return None

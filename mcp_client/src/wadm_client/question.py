@@ -69,13 +69,16 @@ def _path(route: str, symbol: str) -> str:
 
 def _params(options: Options, **own: Value) -> tuple[tuple[str, str], ...]:
     merged = own | dict(options)
+    if own.get("whole") and merged.get("detail", "full") != "full":
+        raise ConfigError("typed answers are whole: leave detail out; short ones are for agents")
+    merged.pop("whole", None)
     return tuple((name, str(merged[name])) for name in sorted(merged) if merged[name] is not None)
 
 
 def volume_profile(symbol: str, timeframe: str, options: Options) -> Question[VolumeProfileReport]:
     """POC, value area and levels of one window."""
     _no_history(options)
-    params = _params(options, timeframe=timeframe)
+    params = _params(options, whole=1, timeframe=timeframe)
     path = _path("/volume_profile", symbol)
     return Question("volume_profile", path, VolumeProfileReport, symbol, timeframe, params)
 
@@ -84,21 +87,21 @@ def order_flow(symbol: str, period: str, options: Options) -> Question[OrderFlow
     """Delta, cumulative delta and imbalance of one window."""
     _no_history(options)
     path = _path("/order_flow", symbol)
-    params = _params(options, period=period)
+    params = _params(options, whole=1, period=period)
     return Question("order_flow", path, OrderFlowReport, symbol, period, params)
 
 
 def profile_history(symbol: str, timeframe: str, options: Options) -> Question[ProfileHistory]:
     """Aligned profiles, oldest first."""
     path = _path("/volume_profile", symbol)
-    params = _params({"limit": 24, **options}, timeframe=timeframe)
+    params = _params({"limit": 24, **options}, whole=1, timeframe=timeframe)
     return Question("profile_history", path, ProfileHistory, symbol, timeframe, params)
 
 
 def flow_history(symbol: str, period: str, options: Options) -> Question[FlowHistory]:
     """Aligned order flow, oldest first."""
     path = _path("/order_flow", symbol)
-    params = _params({"limit": 24, **options}, period=period)
+    params = _params({"limit": 24, **options}, whole=1, period=period)
     return Question("flow_history", path, FlowHistory, symbol, period, params)
 
 
@@ -112,7 +115,7 @@ def footprint(symbol: str, timeframe: str, options: Options) -> Question[Footpri
 def summary(symbol: str, options: Options) -> Question[SummaryReport]:
     """Profile and flow of one symbol."""
     path = _path("/indicators/summary", symbol)
-    return Question("summary", path, SummaryReport, symbol, "now", _params(options))
+    return Question("summary", path, SummaryReport, symbol, "now", _params(options, whole=1))
 
 
 def snapshot(symbols: Sequence[str], options: Options) -> Question[SnapshotReport]:
@@ -120,7 +123,7 @@ def snapshot(symbols: Sequence[str], options: Options) -> Question[SnapshotRepor
     if not 1 <= len(symbols) <= MOST_SYMBOLS:
         raise ConfigError(f"a snapshot takes 1 to {MOST_SYMBOLS} symbols")
     joined = ",".join(checked_symbol(symbol) for symbol in symbols)
-    params = _params(options, symbols=joined)
+    params = _params(options, whole=1, symbols=joined)
     return Question("snapshot", "/snapshot", SnapshotReport, "", "now", params)
 
 
