@@ -47,10 +47,12 @@ def struct(name: str, schema: dict[str, Any]) -> str:
         if default in ({}, []):
             raise SystemExit(f"{name}.{field}: mutable defaults are not supported")
         optional = kind if default is not None or "None" in kind.split(" | ") else f"{kind} | None"
-        said = (
-            f'Decimal("{default}")' if kind == "Decimal" and default is not None else repr(default)
-        )
-        lines.append(f"    {field}: {optional} = {said}")
+        shown = repr(default)
+        if kind.split(" | ")[0] == "Decimal" and default is not None:
+            shown = f'Decimal("{default}")'
+        elif isinstance(default, str):
+            shown = json.dumps(default)
+        lines.append(f"    {field}: {optional} = {shown}")
     return "\n".join(lines).rstrip()
 
 
@@ -60,7 +62,8 @@ def annotation(schema: dict[str, Any]) -> str:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
         kinds = {one.get("type") for one in schema["anyOf"]}
-        options = [annotation(one) for one in schema["anyOf"]]
+        whole = [one for one in schema["anyOf"] if "Short" not in one.get("$ref", "")]
+        options = [annotation(one) for one in whole]  # clients ask for whole answers only
         if {"number", "string"} <= kinds:
             options = [option for option in options if option != "str"]
         return " | ".join(dict.fromkeys(options))

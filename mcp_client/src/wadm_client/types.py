@@ -569,7 +569,7 @@ class OrderFlowReport(Report, frozen=True, kw_only=True):
     reading: FlowReading | None = None
     context: ContextReport | None = None
     next_call: str | None = None
-    quality: Quality | ShortQuality
+    quality: Quality
 
 
 class OutcomeReport(Report, frozen=True, kw_only=True):
@@ -898,7 +898,7 @@ class VolumeProfileReport(Report, frozen=True, kw_only=True):
     reading: ProfileReading | None = None
     context: ContextReport | None = None
     next_call: str | None = None
-    quality: Quality | ShortQuality
+    quality: Quality
 
 
 class VpinReport(Report, frozen=True, kw_only=True):
