@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx2
 import structlog
 
+from collectors.archives import BybitReader, binance_batch
 from collectors.backfill import CANDLE_ROWS, Source
-from collectors.venues.archives import BybitReader, binance_batch
 from orderflow.errors import ExchangeError, OffGridError, VenueRefusedError
 from orderflow.instrument import Instrument
 from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, floor_ms
