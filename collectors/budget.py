@@ -10,11 +10,11 @@ EVERYDAY_SHARE = 0.2
 REPAIR_SHARE = 0.8
 
 
-AT_ONCE = 0.2
+AT_ONCE = 0.05
 
 
 class TokenBucket:
-    """At most `most` tokens in any minute: a fifth of them at once, the rest evenly."""
+    """At most `most` tokens in any minute: a twentieth of them at once, the rest evenly."""
 
     def __init__(self, most: float) -> None:
         self.size = most * AT_ONCE

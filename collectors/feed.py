@@ -22,6 +22,8 @@ from orderflow.instrument import Instrument
 
 log = structlog.get_logger()
 ROUTE_SUSPECT_AFTER = 2
+WORKED_FRAMES = 1_000
+"""A connection that delivered so much worked, however short it was."""
 
 
 class Feed:
@@ -214,7 +216,10 @@ class Feed:
     async def _pause(self, session: Session) -> None:
         """Wait before the next try: not at all when the venue had announced the end."""
         lasted_s = self.link.monotonic() - session.opened_s
-        if session.delivering.is_set() and lasted_s >= self.link.timers.steady_s:
+        worked = (
+            lasted_s >= self.link.timers.steady_s or session.codec.counts.frames >= WORKED_FRAMES
+        )
+        if session.delivering.is_set() and worked:
             self._backoff.reset()
         if not session.successor_wanted.is_set():
             await asyncio.sleep(self._backoff.next_s())

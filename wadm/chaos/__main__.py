@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -21,12 +22,13 @@ import structlog
 from simulator.faults import CONNECTION_ACTIONS, ROW_ACTIONS, VENUE_ACTIONS
 from wadm.chaos.house import Plan, run_seed
 from wadm.chaos.killing import kill_loop
+from wadm.chaos.outage import run_outage
 from wadm.chaos.verdict import Outcome
 from wadm.chaos.virtual import run_virtual
 
 FULL = {"seeds": 1_000, "minutes": 60, "kills": 200, "rate": 3_000.0}
 QUICK = {"seeds": 4, "minutes": 6, "kills": 3, "rate": 1_000.0}
-SERVING_S, EXACT_S = 3.0, 10.0
+SERVING_S, EXACT_S, OUTAGE_S = 3.0, 10.0, 240.0
 CATALOGUE = frozenset({*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS})
 NAMES = {
     "refuse_connects": ("refuse_connects", "connect_refused"),
@@ -44,7 +46,12 @@ def one_seed(plan: Plan) -> Outcome:
     return found
 
 
-def summary(seeds: list[Outcome], killed: Outcome | None, took_s: float) -> dict[str, Any]:
+def summary(
+    seeds: list[Outcome],
+    killed: Outcome | None,
+    took_s: float,
+    outage: dict[str, float] | None = None,
+) -> dict[str, Any]:
     """The figures of a run."""
     runs = [*seeds, *([killed] if killed else [])]
     seen = sum((Counter(run.seen) for run in runs), Counter[str]())
@@ -56,6 +63,7 @@ def summary(seeds: list[Outcome], killed: Outcome | None, took_s: float) -> dict
         "trades": sum(run.trades for run in runs),
         "kills": sum(run.kills for run in runs),
         "process_kills": killed.kills if killed else 0,
+        "process_trades_per_s": killed.rate_per_s if killed else 0,
         "lost": sum(run.lost for run in runs),
         "double": sum(run.double for run in runs),
         "differing": sum(run.differing for run in runs),
@@ -68,6 +76,7 @@ def summary(seeds: list[Outcome], killed: Outcome | None, took_s: float) -> dict
         "recovery_s": {
             "serving": killed.serving_s if killed else [],
             "exact": killed.exact_s if killed else [],
+            "after_outage": outage,
         },
         "notes": [f"seed {run.seed}: {note}" for run in runs for note in run.notes][:200],
         "took_s": round(took_s, 1),
@@ -94,7 +103,8 @@ def main() -> int:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         with tempfile.TemporaryDirectory() as folder:
             killed = asyncio.run(kill_loop(Path(folder), options.kills, options.rate, first))
-    found = summary(seeds, killed, time.monotonic() - began)
+    outage = None if options.quick else run_virtual(lambda loop: run_outage(loop, first))
+    found = summary(seeds, killed, time.monotonic() - began, outage)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     figures = {name: found[name] for name in ("kills", "lost", "double", "undeclared_gaps")}
@@ -102,7 +112,23 @@ def main() -> int:
     complete = options.quick or not found["faults_missing"]
     if not complete:
         print(f"never seen: {found['faults_missing']}")
-    return 0 if found["good"] and complete else 1
+    return 0 if found["good"] and complete and _recovered(found["recovery_s"]) else 1
+
+
+def _recovered(recovery_s: dict[str, Any]) -> bool:
+    """Recovery within its bounds: the median of restarts, and the outage."""
+    bounds = {"serving": SERVING_S, "exact": EXACT_S}
+    slow = [
+        name
+        for name, most in bounds.items()
+        if recovery_s[name] and statistics.median(recovery_s[name]) > most
+    ]
+    outage = recovery_s["after_outage"]
+    if outage is not None and (outage["exact_after_s"] > OUTAGE_S or outage["lost_gaps"]):
+        slow.append("after_outage")
+    if slow:
+        print(f"recovery was too slow: {slow}")
+    return not slow
 
 
 def _options() -> argparse.Namespace:

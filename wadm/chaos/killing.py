@@ -27,16 +27,24 @@ from wadm.chaos.verdict import Outcome, compare
 SECONDS_PER_KILL = 4.5
 LONGEST_START_S = 30.0
 SETTLE_S = 180.0
+FIRST_LIFE_S = 8.0
+"""The first life lasts until something is stored: what was never seen can't be lost."""
 FAULTS = ("drop", "duplicate", "swap", "malformed", "ADL", "BT", "ZERO", "close", "abort")
 
 
-def markets(rate: float) -> tuple[Market, ...]:
-    """Binance spot takes most of the rate; USD-M pages weigh five times as much."""
-    return (
-        Market("binance:spot:BTCUSDT", "0.01", "0.00001", 64_000.0, rate * 0.60, 0.05),
-        Market("binance:perp:BTCUSDT", "0.1", "0.001", 64_000.0, rate * 0.04, 0.05),
-        Market("bybit:perp:BTCUSDT", "0.1", "0.001", 64_000.0, rate * 0.06, 0.05),
-    )
+MARKETS = (
+    Market("binance:spot:BTCUSDT", "0.01", "0.00001", 64_000.0, 150.0, 0.05),
+    Market("binance:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 8.0, 0.05),
+    Market("bybit:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 15.0, 0.05),
+)
+"""Binance spot takes most of the rate; USD-M pages weigh five times as much."""
+
+
+def speed_for(rate: float, seed: int) -> float:
+    """How fast the market must be played for so many records a second."""
+    probe = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=START_MS + MINUTE_MS - 1)
+    usual = sum(len(track.counted) for track in probe.tracks) / 60
+    return max(1.0, rate / usual)
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +55,7 @@ async def system(folder: Path, urls: dict[str, str], port: int) -> AsyncIterator
         "port": str(port),
         "symbols": "BTCUSDT",
         "row_sizes": ROWS,
-        "clock_poll_s": "5",
+        "clock_poll_s": "1",
         "backfill": "0",
         "log_level": "error",
         **urls,
@@ -116,25 +124,29 @@ async def kill_loop(folder: Path, kills: int, rate: float, seed: int) -> Outcome
     """Kill `kills` times while `rate` trades a second flow with faults, then compare."""
     draw = random.Random(seed)
     outcome = Outcome(seed)
-    minutes = max(2, int(kills * SECONDS_PER_KILL / 60) + 2)
+    speed = speed_for(rate, seed)
+    minutes = int((kills + 6) * SECONDS_PER_KILL * speed / 60) + 2
     end_ms = START_MS + minutes * MINUTE_MS - 1
-    tape = synthetic_tape(START_MS, seed=seed, markets=markets(rate), end_ms=end_ms)
+    tape = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=end_ms)
     faults = FaultPlan.seeded(seed, 0.0005, FAULTS)
     async with (
-        Simulator([tape], speed=1.0, faults=faults, start_after=3) as sim,
+        Simulator([tape], speed=speed, faults=faults, start_after=3) as sim,
         httpx2.AsyncClient(timeout=5) as client,
     ):
         port = _free_port()
         watcher = Watcher(client, port)
         urls = {name: url for name, url in sim.urls.items() if "archive" not in name}
-        while outcome.kills < kills and sim.clock_ms() < end_ms - MINUTE_MS:
+        async with system(folder, urls, port):
+            await watcher.until(exact, LONGEST_START_S)
+            await asyncio.sleep(FIRST_LIFE_S)
+        while outcome.kills < kills and sim.clock_ms() < end_ms - 2 * MINUTE_MS:
             async with system(folder, urls, port) as process:
                 await _one_life(watcher, draw, outcome)
                 process.kill()
                 outcome.kills += 1
         faults.calm()
         async with system(folder, urls, port):
-            await asyncio.wait_for(sim.finished.wait(), minutes * 60 + SETTLE_S)
+            await asyncio.wait_for(sim.finished.wait(), minutes * 60 / speed + SETTLE_S)
             through_ms = end_ms - end_ms % MINUTE_MS
 
             def whole(lines: list[dict[str, Any]]) -> bool:
@@ -143,6 +155,8 @@ async def kill_loop(folder: Path, kills: int, rate: float, seed: int) -> Outcome
             outcome.unsettled = await watcher.until(whole, SETTLE_S) is None
             await asyncio.sleep(SECONDS_PER_KILL)
     outcome.seen = dict(faults.fired)
+    played = sum(len(track.counted) for track in tape.tracks)
+    outcome.rate_per_s = round(played / (minutes * 60) * speed)
     store = STORES["sqlite"](Settings(data_dir=str(folder)), "live")
     await store.open("live")
     try:

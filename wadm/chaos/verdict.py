@@ -40,6 +40,9 @@ class Outcome(msgspec.Struct):
     digest: str = ""
     serving_s: list[float] = []
     exact_s: list[float] = []
+    rate_per_s: int = 0
+    before: int = 0
+    """Minutes of before the first one that was ever stored: nobody claims them."""
 
     @property
     def good(self) -> bool:
@@ -64,7 +67,11 @@ async def compare(store: Store, tape: Any, outcome: Outcome) -> None:
         outcome.trades += len(track.counted)
         query = Query(FOOTPRINTS, name, "1m", 0, 2**60, 0, CHUNK)
         bars = {r.start_ms: bar_from_body(r.body) for r in await store.query(query)}
+        observed_ms = min(bars, default=0)
         for start, wanted in expected.items():
+            if start < observed_ms:
+                outcome.before += 1
+                continue
             outcome.minutes += 1
             found = bars.get(start)
             states[f"{name} {found[1].state if found else 'absent'}"] += 1
