@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean
+.PHONY: hurt-day help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
+
+hurt-day: $(STAMP) ## The real day with 1 % of its frames hurt and twenty disconnects (many minutes)
+	HURT_DAY=1 $(BIN)/python -m pytest tests/journeys/test_hurt_day.py
 
 lock: $(STAMP) ## Write requirements.lock from .venv: names and versions only
 	$(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > requirements.lock

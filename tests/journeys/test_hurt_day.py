@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ DISCONNECTS = 20
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "HURT_DAY" not in os.environ, reason="a whole hurt day takes many minutes: make hurt-day"
+)
 @pytest.mark.timeout(1_500)
 async def test_hurt_day(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dropped, doubled and swapped frames and cut connections: 24 hours, difference 0, and every
