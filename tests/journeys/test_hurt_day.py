@@ -31,7 +31,7 @@ DISCONNECTS = 20
 async def test_hurt_day(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dropped, doubled and swapped frames and cut connections: 24 hours, difference 0, and every
     hour is served as verified."""
-    monkeypatch.setattr(journeys_support, "WAIT_S", 1_200.0)
+    monkeypatch.setattr(journeys_support, "WAIT_S", 2_400.0)
     folder = shared / "data/binance_vision_20240101"
     tape = load_tape(folder / "BTCUSDT-aggTrades-2024-01-01.zip")
     frame = pd.read_parquet(folder / "btcusdt_spot_1h_2024w01.parquet")
