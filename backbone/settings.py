@@ -77,6 +77,19 @@ class Settings:
     requests_per_minute: int = _setting(
         60, "Budget of a key over REST and MCP together; a key may have another."
     )
+    streams_per_key: int = _setting(
+        32, "Streams a key may hold open: MCP update streams of both eras together."
+    )
+    oauth_resource: str = _setting(
+        "", "Public address of /mcp when it takes OAuth tokens beside API keys; empty: off."
+    )
+    oauth_issuers: str = _setting(
+        "", "Authorization servers whose tokens are taken, by comma, for clients to find."
+    )
+    oauth_scope: str = _setting("wadm:read", "Scope that a token must have.")
+    oauth_verifier: str = _setting(
+        "", "module:function that takes the settings and gives the SDK's TokenVerifier."
+    )
     limits_storage: str = _setting(
         "memory://", "Where budgets are counted; async+redis://HOST:PORT shares them.", secret=True
     )

@@ -60,8 +60,14 @@ def host(
 
     base = settings.base_path.rstrip("/")
     endpoint = StreamableHTTPASGIApp(manager)
+    described = [] if access.oauth is None else [access.oauth.route()]
     app = Starlette(
-        routes=[*routes, Route(f"{base}/mcp", endpoint), Route(f"{base}/mcp/", endpoint)],
+        routes=[
+            *routes,
+            *described,
+            Route(f"{base}/mcp", endpoint),
+            Route(f"{base}/mcp/", endpoint),
+        ],
         lifespan=lifespan,
         exception_handlers=dict(HANDLERS),
     )

@@ -1,4 +1,4 @@
-"""Access: ring, verifier, budget and usage of one server, and what keeps them up to date."""
+"""Access: ring, verifier, budget, streams, usage of one server, and what keeps them up to date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from backbone.keys.book import KeyBook
 from backbone.settings import Settings
 from backbone.store.base import Store
 from mcp_server.access.budget import Budget
+from mcp_server.access.oauth import oauth_of
 from mcp_server.access.ring import REFRESH_S, KeyRing
+from mcp_server.access.streams import Streams
 from mcp_server.access.usage import FLUSH_S, Usage
 from mcp_server.access.verifier import Verifier
 from mcp_server.binding import is_loopback
@@ -25,11 +27,14 @@ class Access:
     """Use `running()` around the time in which requests come."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        closed = settings.keys == "required" or not is_loopback(settings.host)
+        needed = settings.keys == "required" or settings.oauth_resource != ""
+        closed = needed or not is_loopback(settings.host)
         self.ring = KeyRing(KeyBook(store), closed=closed)
         self.verifier = Verifier(self.ring, settings.key_cost)
         self.budget = Budget(settings.requests_per_minute, settings.limits_storage)
         self.usage = Usage(store)
+        self.streams = Streams(settings.streams_per_key)
+        self.oauth = oauth_of(settings)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -19,9 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backbone.clock import wall_ms
 from backbone.keys.key import ApiKey
+from backbone.keys.text import parse_key
 from mcp_server.access.access import Access
 from mcp_server.access.budget import Spent
 from mcp_server.access.caller import CALLER
+from mcp_server.access.oauth import ScopeError
+from mcp_server.access.streams import is_stream
 from mcp_server.problems import problem
 from orderflow.errors import (
     ForbiddenError,
@@ -31,7 +34,7 @@ from orderflow.errors import (
     UnauthorizedError,
 )
 
-OPEN = frozenset({"", "livez", "readyz", "health", "openapi.json", "static"})
+OPEN = frozenset({"", ".well-known", "livez", "readyz", "health", "openapi.json", "static"})
 """First parts of paths that need no key: they show nothing of the market or the service."""
 AUTHORIZE = "_authorize"
 """nginx asks here whether a key is good before it answers from its cache."""
@@ -66,13 +69,19 @@ class Gate:
                 return
             key = await self._key(scope, name)
             spent = await self._spend(key)
+            if streaming := is_stream(scope, name):
+                self.access.streams.hold(key.id)
         except RequestError as error:
             if name == AUTHORIZE:
                 # nginx understands 401 alone; it then asks for the real answer.
                 error = UnauthorizedError(str(error))
             await self._refuse(name, error, scope, receive, send)
             return
-        await self._pass(key, spent, scope, receive, send)
+        try:
+            await self._pass(key, spent, scope, receive, send)
+        finally:
+            if streaming:
+                self.access.streams.release(key.id)
 
     def _name(self, path: str) -> str:
         return path.removeprefix(self.base_path).lstrip("/").partition("/")[0]
@@ -80,7 +89,10 @@ class Gate:
     async def _key(self, scope: Scope, name: str) -> ApiKey:
         client = scope.get("client")
         address = client[0] if client else "unknown"
-        key = await self.access.verifier.verify(_key_text(scope), address)
+        text = _key_text(scope)
+        if self.access.oauth is not None and name == "mcp" and _is_token(text, scope):
+            return await self.access.oauth.caller(text or "", address)
+        key = await self.access.verifier.verify(text, address)
         if not key.allows_endpoint(name):
             raise ForbiddenError("this key is not for this endpoint")
         return key
@@ -125,6 +137,8 @@ class Gate:
 
     def _current(self, key_id: str) -> ApiKey | None:
         key = self.access.ring.keys.get(key_id)
+        if key is None and self.access.oauth is not None:
+            key = self.access.oauth.known(key_id)
         return key if key is not None and key.active(wall_ms()) else None
 
     async def _refuse(
@@ -140,9 +154,18 @@ class Gate:
         if isinstance(error, _OverBudgetError):
             fields = [f for f in error.spent.headers() if f[0] != b"retry-after"]
             answer.raw_headers.extend(fields)
-        if isinstance(error, UnauthorizedError):
-            answer.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, UnauthorizedError | ScopeError):
+            answer.headers["WWW-Authenticate"] = self._challenge(name, error, scope)
         await answer(scope, receive, send)
+
+    def _challenge(self, name: str, error: RequestError, scope: Scope) -> str:
+        """Where tokens come from, when this server takes any here."""
+        if self.access.oauth is None or name != "mcp":
+            return "Bearer"
+        if isinstance(error, ScopeError):
+            return self.access.oauth.challenge("insufficient_scope")
+        sent = _key_text(scope) is not None
+        return self.access.oauth.challenge("invalid_token" if sent else None)
 
 
 class _OverBudgetError(RateLimitError):
@@ -179,6 +202,12 @@ def _key_text(scope: Scope) -> str | None:
             kind, _, rest = text.partition(" ")
             found.append(rest.strip() if kind.lower() == "bearer" else "")
     return found[0] if len(set(found)) == 1 else None
+
+
+def _is_token(text: str | None, scope: Scope) -> bool:
+    """A bearer credential that has not the form of our keys."""
+    given = any(name == b"x-api-key" for name, _ in scope["headers"])
+    return bool(text) and not given and parse_key(text or "") is None
 
 
 async def _request_id(receive: Receive) -> str | int | None:
