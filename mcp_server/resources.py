@@ -11,18 +11,18 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import Completion
 
 from mcp_server import parameters
-from mcp_server.access.caller import permit_symbol, permit_tool
+from mcp_server.access.caller import may_see, permit_symbol, permit_tool
 from mcp_server.budget import HARD_CAP_TOKENS
 from mcp_server.openapi import document
 from mcp_server.parameters import Question
 from mcp_server.payload import encoded
 from mcp_server.queries import Queries
 from mcp_server.queries.explain import explain
+from mcp_server.selection import selected
 from mcp_server.ui import PAGE_URI, page
-from orderflow.errors import RequestError, StoreError
+from orderflow.errors import ForbiddenError, RequestError, StoreError
 from orderflow.indicators import INDICATORS
 from orderflow.report import Report
-from orderflow.symbols import resolve
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
 JSON = "application/json"
@@ -114,7 +114,7 @@ def add_completions(mcp: MCPServer, queries: Queries) -> None:
 
     async def complete(ref: Any, argument: Any, context: Any) -> Completion:
         known = {
-            "symbol": sorted({item.symbol for item in queries.live.instruments()}),
+            "symbol": sorted(filter(may_see, {i.symbol for i in queries.live.instruments()})),
             "timeframe": list(TIMEFRAMES),
             "period": list(PERIODS),
             "name": list(INDICATORS),
@@ -128,14 +128,6 @@ def add_completions(mcp: MCPServer, queries: Queries) -> None:
     mcp.completion()(complete)  # type: ignore[no-untyped-call]
 
 
-def permitted(uri: str) -> None:
-    """ForbiddenError when the caller's key is not for what a resource shows."""
-    kind, symbol = named(uri)
-    if kind in TOOLS:
-        permit_tool(TOOLS[kind])
-        permit_symbol(symbol.upper())
-
-
 def named(uri: str) -> tuple[str, str]:
     """(kind, symbol or name) of one of our addresses."""
     kind, _, rest = uri.removeprefix("wadm://").partition("/")
@@ -143,10 +135,24 @@ def named(uri: str) -> tuple[str, str]:
 
 
 class Stamps:
-    """When a resource last changed: the newest trade of its symbol."""
+    """When a resource last changed (the newest trade of its symbol), and who may know."""
 
     def __init__(self, queries: Queries) -> None:
         self.queries = queries
+
+    def permit(self, uri: str) -> None:
+        """ForbiddenError when the caller's key is not for what a resource shows."""
+        kind, symbol = named(uri)
+        if kind not in TOOLS:
+            return
+        permit_tool(TOOLS[kind])
+        try:
+            selected(symbol, self.queries.live.instruments(), None, None)
+        except ForbiddenError:
+            raise
+        except RequestError:
+            # A name of nothing, or of several things, is for keys that see everything.
+            permit_symbol(symbol.upper())
 
     def __call__(self, uri: str) -> int | None:
         """Exchange time of the newest trade; None for what has no resource."""
@@ -157,7 +163,7 @@ class Stamps:
         if kind not in TOOLS or not symbol:
             return None
         try:
-            found = resolve(symbol, live.instruments())
+            found = selected(symbol, live.instruments(), None, None)
         except RequestError:
             return None
         return max(live.stream(item.name).last_event_ms or 0 for item in found.instruments)

@@ -12,7 +12,7 @@ from mcp.server.apps import Apps
 from mcp_server.access.tool_scope import tool_scope
 from mcp_server.prompts import add_prompts
 from mcp_server.queries import Queries
-from mcp_server.resources import Stamps, add_completions, add_resources, permitted
+from mcp_server.resources import Stamps, add_completions, add_resources
 from mcp_server.subscriptions import Subscriptions
 from mcp_server.tools import add_tools
 
@@ -37,7 +37,8 @@ def build_mcp(
     `middleware`: the seam for limits and scopes; each sees `ctx.method` and `ctx.params` of every
     message in both eras, before a tool runs.
     """
-    subscriptions = Subscriptions(Stamps(queries), permitted)
+    stamps = Stamps(queries)
+    subscriptions = Subscriptions(stamps, stamps.permit)
     mcp = MCPServer(
         "wadm",
         title="WADM order flow",

@@ -30,6 +30,12 @@ def permit_symbol(symbol: str) -> None:
         raise ForbiddenError(f"this key is not for {symbol}; it is for: {', '.join(key.symbols)}")
 
 
+def may_see(symbol: str) -> bool:
+    """The caller's key is for this symbol, or no key is needed."""
+    key = _key()
+    return key is None or key.allows_symbol(symbol)
+
+
 def permit_tool(name: str) -> None:
     """ForbiddenError when the caller's key is not for this tool."""
     key = _key()

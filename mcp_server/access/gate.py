@@ -121,9 +121,18 @@ class Gate:
     async def _pass(
         self, key: ApiKey, spent: Spent, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        streams = over = False
+
         async def limited(message: Message) -> None:
+            nonlocal streams, over
             if message["type"] == "http.response.start":
+                streams = _is_stream(message)
                 message = {**message, "headers": [*message["headers"], *spent.headers()]}
+            elif over:
+                return
+            elif streams and self._current(key.id) is None:
+                # A stream is older than the end of its key: it ends here, nothing more is told.
+                over, message = True, {"type": "http.response.body", "body": b""}
             await send(message)
 
         token = CALLER.set(lambda: self._current(key.id))
@@ -175,6 +184,13 @@ class _OverBudgetError(RateLimitError):
         message = f"over {spent.most} requests a minute; ask again in {spent.reset_s} s"
         super().__init__(message, retry_after_s=spent.reset_s)
         self.spent = spent
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in start["headers"]
+    )
 
 
 def _carried(answer: Response) -> dict[str, str]:

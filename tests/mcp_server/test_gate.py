@@ -146,6 +146,24 @@ async def test_streams_stay_intact(gate: House) -> None:
     assert "ratelimit" in answer.headers
 
 
+async def test_stream_ends_with_its_key(gate: House) -> None:
+    """What was opened with a key that is revoked later says nothing after that, and ends."""
+    key, other = await gate.key(), await gate.key()
+    sent = [{"X-API-Key": key}, {"X-API-Key": other}]
+    path = "/stream/endless"
+    async with (
+        gate.client.stream("GET", path, headers=sent[0]) as ending,
+        gate.client.stream("GET", path, headers=sent[1]) as staying,
+    ):
+        mine, theirs = ending.aiter_lines(), staying.aiter_lines()
+        assert await anext(mine) == await anext(theirs) == "data: 0"
+        await gate.book.revoke(key[5:17])
+        async with asyncio.timeout(60):
+            assert [line async for line in mine][-1] == ""
+        assert await anext(theirs) == ""
+        assert (await anext(theirs)).startswith("data: ")
+
+
 async def test_authorize(gate: House) -> None:
     """What nginx asks: good or not, private or not, and it costs no budget."""
     plain, scoped = await gate.key(), await gate.key(symbols=("BTCUSDT",))

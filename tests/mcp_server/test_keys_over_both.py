@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +13,8 @@ import pytest
 from journeys_support import Journey, journey
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPDeprecationWarning
+from mcp.types import ResourceTemplateReference
 from sim_support import short_tapes
 
 from backbone.keys.book import KeyBook, Terms
@@ -28,15 +32,31 @@ async def made(trip: Journey, **terms: Any) -> str:
     return text.text
 
 
-async def called(trip: Journey, mode: Mode, key: str, tool: str, **asked: Any) -> Any:
-    headers = {"X-API-Key": key}
-    async with httpx2.AsyncClient(headers=headers, timeout=20) as http:
+@contextlib.asynccontextmanager
+async def agent(trip: Journey, mode: Mode, key: str) -> AsyncIterator[Client]:
+    """The official client with this key."""
+    async with httpx2.AsyncClient(headers={"X-API-Key": key}, timeout=20) as http:
         transport = streamable_http_client(f"{trip.base_url}/mcp", http_client=http)
         async with Client(transport, mode=mode) as client:
-            try:
-                return await client.call_tool(tool, asked)
-            except MCPError as error:
-                return error
+            yield client
+
+
+async def listened(client: Client, mode: Mode, uri: str) -> None:
+    """Ask to be told, in the way of the era."""
+    if mode == "legacy":
+        with pytest.warns(MCPDeprecationWarning):
+            await client.session.subscribe_resource(uri)
+    else:
+        async with client.listen(resource_subscriptions=[uri]):
+            pass
+
+
+async def called(trip: Journey, mode: Mode, key: str, tool: str, **asked: Any) -> Any:
+    async with agent(trip, mode, key) as client:
+        try:
+            return await client.call_tool(tool, asked)
+        except MCPError as error:
+            return error
 
 
 async def test_scopes_over_both(tmp_path: Path) -> None:
@@ -72,6 +92,31 @@ async def test_scopes_over_both(tmp_path: Path) -> None:
             none = await called(trip, mode, key, "get_order_flow", symbol="BTCUSDT")
             assert isinstance(none, MCPError)
             assert str(none).startswith("FORBIDDEN")
+
+
+async def test_scopes_of_resources(tmp_path: Path) -> None:
+    """By address a key for one symbol reads, subscribes to and is offered that one only, however it
+    is spelt."""
+    async with journey(tmp_path, short_tapes(), row_sizes=ROWS) as trip:
+        await trip.until_played()
+        key = await made(trip, symbols=("BTCUSDT",), per_minute=10_000)
+        kinds = ("volume_profile/{}/1h", "order_flow/{}/1h", "key_levels/{}")
+        mine = ("BTCUSDT", "binance:spot:BTCUSDT", "BINANCE:BTCUSDT.P")
+        others = ("ETHUSDT", "ethusdt", "binance:spot:ETHUSDT", "BINANCE:ETHUSDT.P", "ETH", "NONE")
+        modes: tuple[Mode, Mode] = ("auto", "legacy")
+        for mode in modes:
+            async with agent(trip, mode, key) as client:
+                for uri in (f"wadm://{kind.format(s)}" for kind in kinds for s in mine):
+                    assert "BTCUSDT" in str(await client.read_resource(uri))
+                    await listened(client, mode, uri)
+                for uri in (f"wadm://{kind.format(s)}" for kind in kinds for s in others):
+                    with pytest.raises(MCPError, match=r"FORBIDDEN|NOT_FOUND|VALIDATION"):
+                        await client.read_resource(uri)
+                    with pytest.raises(MCPError, match="FORBIDDEN"):
+                        await listened(client, mode, uri)
+                about = ResourceTemplateReference(type="ref/resource", uri=f"wadm://{kinds[2]}")
+                offered = await client.complete(about, {"name": "symbol", "value": ""})
+                assert offered.completion.values == ["BTCUSDT"]
 
 
 async def test_session_belongs_to_its_key(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,8 +60,18 @@ async def _stream(request: Request) -> Response:
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
+async def _endless(request: Request) -> Response:
+    async def events() -> AsyncIterator[bytes]:
+        for number in itertools.count():
+            yield b"data: %d\n\n" % number
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
 def small_app(access: Access, seen: list[tuple[str, str]] | None = None) -> Starlette:
-    """Every path echoes; /stream streams. What the server parsed is added to `seen`."""
+    """Every path echoes; /stream streams, /stream/endless until the client goes. What the server
+    parsed is added to `seen`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -68,7 +79,11 @@ def small_app(access: Access, seen: list[tuple[str, str]] | None = None) -> Star
             yield
 
     methods = ["GET", "POST"]
-    routes = [Route("/stream", _stream), Route("/{path:path}", _echo, methods=methods)]
+    routes = [
+        Route("/stream", _stream),
+        Route("/stream/endless", _endless),
+        Route("/{path:path}", _echo, methods=methods),
+    ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.add_middleware(Gate, access=access, base_path="")
     app.add_middleware(_Seen, seen=[] if seen is None else seen)
