@@ -160,8 +160,10 @@ class Http:
         """What changed since a time."""
         values = parameters.single_values(request.query_params.multi_items(), CHANGES)
         since = parameters.moment(values.pop("since", None), "since")
+        revision = parameters.revision(values.pop("revision", None))
         asked = parameters.question(request.path_params["symbol"], values)
-        return self._answer(request, await self.queries.about_sides.changes(asked, since), asked)
+        report = await self.queries.about_sides.changes(asked, since, revision)
+        return self._answer(request, report, asked)
 
     async def wait(self, request: Request) -> Response:
         """The answer comes when a condition holds, or at the timeout."""

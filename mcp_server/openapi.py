@@ -72,6 +72,10 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "kinds": ({"type": "string"}, f"by comma, default all: {', '.join(KINDS)}"),
     "side": ({"type": "string", "enum": ["buy", "sell"]}, "direction of the event"),
+    "revision": (
+        {"type": "integer", "minimum": 0},
+        "what changed in the aligned window that begins at since, after its revision so and so",
+    ),
     "since": ({"type": "string"}, "epoch ms or ISO-8601; events from here on, exchange time"),
     "as_of": ({"type": "string"}, "epoch ms or ISO-8601; only what was published by then"),
     "max_tokens": (

@@ -92,7 +92,7 @@ SUMMARY = SNAPSHOT[1:-1]
 FORMS = ("answers", "lines")
 LEVELS = ("exchange", "market", "numbers", "max_tokens")
 COMPARE = ("exchange", "market", "timeframe", "numbers", "max_tokens")
-CHANGES = (*COMPARE, "since")
+CHANGES = (*COMPARE, "since", "revision")
 WAIT = ("exchange", "market", "condition", "value", "timeout_s", "since", "numbers")
 BARE = ("numbers", "max_tokens")
 SYMBOLS = (*BARE, "detail")
@@ -166,6 +166,15 @@ def number(text: str | None, name: str, most: int) -> int | None:
         return None
     if NUMBER.fullmatch(text) is None or not 1 <= int(text) <= most:
         raise ValidationError(f"{name} must be a whole number from 1 to {most}")
+    return int(text)
+
+
+def revision(text: str | None) -> int | None:
+    """A revision, from 0."""
+    if text is None:
+        return None
+    if NUMBER.fullmatch(text) is None:
+        raise ValidationError("revision must be a whole number, as in quality.revision")
     return int(text)
 
 

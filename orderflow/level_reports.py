@@ -135,6 +135,8 @@ class ChangesReport(Answer):
     timeframe: str
     since: str
     now: str
+    since_revision: int | None = Field(description="of the window that begins at `since`, if asked")
+    revision: int | None = Field(description="the newest one of that window")
     changed: bool
     changes: list[ChangeReport]
     unchanged: list[str]

@@ -9,8 +9,9 @@ from decimal import Decimal
 from mcp_server.events import EventQueries, event_question
 from mcp_server.parameters import Question
 from mcp_server.queries.reading import Reading
+from mcp_server.queries.revisions import Revisions
 from orderflow import comparison, footprint, proof
-from orderflow.answers import iso, volume_profile_report
+from orderflow.answers import WindowKind, iso, volume_profile_report
 from orderflow.errors import NotFoundError, StoreError, ValidationError
 from orderflow.event import CORRECTION
 from orderflow.level_reports import ChangeReport, ChangesReport, CompareReport
@@ -41,6 +42,7 @@ class CompareQueries:
     def __init__(self, read: Reading, events: EventQueries) -> None:
         self.read = read
         self.events = events
+        self.revisions = Revisions(read)
 
     async def compare(self, asked: Question) -> CompareReport:
         """Who presses where: venues of one market, spot against perp, this window and before."""
@@ -84,39 +86,42 @@ class CompareQueries:
             quality=proof.shortened(self._full(asked, selection, parts, name).quality),
         )
 
-    async def changes(self, asked: Question, since_ms: int | None) -> ChangesReport:
-        """The rolling window as it stood at a time against now."""
+    async def changes(
+        self, asked: Question, since_ms: int | None, revision: int | None = None
+    ) -> ChangesReport:
+        """The rolling window as it stood at a time against now; with `revision` the aligned window
+        that begins at that time, as it stood at that revision."""
         if since_ms is None:
             raise ValidationError("since is missing: epoch milliseconds or ISO-8601")
         name = parse_timeframe(asked.name or "1h")
         selection = self.read.selection(asked)
-        now = self.read.now_ms(selection)
-        if since_ms > now:
-            raise ValidationError(f"since is later than now, which is {iso(now)}")
-        if since_ms < now - KEPT_MS:
-            raise NotFoundError("since is more than 26 hours ago; ask get_volume_profile as_of it")
-        length = TIMEFRAMES[name]
-        parts = self.read.footprints(selection, rolling(now, length))
-        end = floor_ms(since_ms, MINUTE_MS)
-        try:
-            older = self.read.footprints(selection, Window(end - length, end))
-        except NotFoundError:
-            raise NotFoundError(f"nothing was collected before {iso(end)}") from None
-        report = self._full(asked, selection, parts, name)
-        was = self._numbers(self._full(asked, selection, older, name))
+        if revision is None:
+            then, parts = self._at(selection, since_ms, TIMEFRAMES[name])
+            newest = None
+        else:
+            asked = replace(asked, name=name)
+            then, parts, newest = await self.revisions.both(asked, selection, since_ms, revision)
+        kind: WindowKind = "rolling" if revision is None else "aligned"
+        report = self._full(asked, selection, parts, name, kind)
+        was = self._numbers(self._full(asked, selection, then, name, kind))
         numbers = self._numbers(report)
         changes = [_change(key, was[key], numbers[key]) for key in NUMBERS]
         moved = [change for change in changes if change.before != change.now]
         revised, events, reasons = await self._events(asked, since_ms)
+        if revision is not None:
+            events, reasons = None, reasons | {"new_events": "asked about a revision, not a time"}
+        since = since_ms if revision is not None else floor_ms(since_ms, MINUTE_MS)
         return ChangesReport(
             symbol=selection.symbol,
             exchange=selection.exchange,
             market=selection.market,
             source=self.read.live.source,
             timeframe=name,
-            since=iso(end),
-            now=iso(now),
-            changed=bool(moved or revised or events),
+            since=iso(since),
+            now=iso(self.read.now_ms(selection)),
+            since_revision=revision,
+            revision=newest,
+            changed=bool(moved or events) or (bool(revised) and revision is None),
             changes=moved,
             unchanged=[change.name for change in changes if change.before == change.now],
             revised=revised,
@@ -124,6 +129,22 @@ class CompareQueries:
             reasons=reasons,
             quality=proof.shortened(report.quality),
         )
+
+    def _at(
+        self, selection: Selection, since_ms: int, length: int
+    ) -> tuple[list[FootprintPart], list[FootprintPart]]:
+        """The rolling window at a time, and now."""
+        now = self.read.now_ms(selection)
+        if since_ms > now:
+            raise ValidationError(f"since is later than now, which is {iso(now)}")
+        if since_ms < now - KEPT_MS:
+            raise NotFoundError("since is more than 26 hours ago; ask get_volume_profile as_of it")
+        parts = self.read.footprints(selection, rolling(now, length))
+        end = floor_ms(since_ms, MINUTE_MS)
+        try:
+            return self.read.footprints(selection, Window(end - length, end)), parts
+        except NotFoundError:
+            raise NotFoundError(f"nothing was collected before {iso(end)}") from None
 
     async def _events(
         self, asked: Question, since_ms: int
@@ -143,10 +164,15 @@ class CompareQueries:
         return revised, len(found) - len(revised), {}
 
     def _full(
-        self, asked: Question, selection: Selection, parts: list[FootprintPart], name: str
+        self,
+        asked: Question,
+        selection: Selection,
+        parts: list[FootprintPart],
+        name: str,
+        kind: WindowKind = "rolling",
     ) -> _Proven:
         wanted = self.read.wanted(replace(asked, name=name, detail="full"), selection, name)
-        return _Proven(volume_profile_report(selection, parts, replace(wanted, kind="rolling")))
+        return _Proven(volume_profile_report(selection, parts, replace(wanted, kind=kind)))
 
     def _numbers(self, proven: _Proven) -> Mapping[str, Value]:
         report = proven.report

@@ -108,7 +108,7 @@ class Reading:
         """Every stream's part; a stream without one makes the answer partial."""
         found = {i.name: self.live.footprint(i.name, window) for i in selection.instruments}
         self._any(found.values())
-        return [found[i.name] or self._missing(i, window) for i in selection.instruments]
+        return [found[i.name] or self.missing(i, window) for i in selection.instruments]
 
     def flows(
         self, selection: Selection, window: Window, step_ms: int | None = None
@@ -118,8 +118,7 @@ class Reading:
         found = {i.name: self.live.flow(i.name, window, step) for i in selection.instruments}
         self._any(found.values())
         return [
-            found[i.name] or flow_part(self._missing(i, window), step)
-            for i in selection.instruments
+            found[i.name] or flow_part(self.missing(i, window), step) for i in selection.instruments
         ]
 
     def recent(self, selection: Selection, end_ms: int) -> list[FlowPart]:
@@ -128,7 +127,7 @@ class Reading:
         end = min(-(-end_ms // MINUTE_MS) * MINUTE_MS, newest)
         window = Window(end - RUNGS_MS[-1], end)
         found = {i: self.live.flow(i.name, window, MINUTE_MS) for i in selection.instruments}
-        return [part or flow_part(self._missing(i, window)) for i, part in found.items()]
+        return [part or flow_part(self.missing(i, window)) for i, part in found.items()]
 
     def described(
         self,
@@ -154,7 +153,7 @@ class Reading:
             raise NotReadyError("no live trades yet; try again", retry_after_s=RETRY_S)
         raise NotFoundError("this window was not collected; see /status for what is")
 
-    def _missing(self, instrument: Instrument, window: Window) -> FootprintPart:
+    def missing(self, instrument: Instrument, window: Window) -> FootprintPart:
         """A stream that saw nothing of the window: no numbers, and the evidence says so."""
         now = self.live.now_ms(instrument.name)
         expected = max(0, min(window.end_ms, now) - window.start_ms)
@@ -195,7 +194,7 @@ class Reading:
                 raise away
             if any(part is not None for part in found.values()):
                 rows.append(
-                    [found[i.name] or self._missing(i, window) for i in selection.instruments]
+                    [found[i.name] or self.missing(i, window) for i in selection.instruments]
                 )
         if not rows and asked.as_of_ms is not None:
             raise NotFoundError("nothing had been published by as_of for these windows")

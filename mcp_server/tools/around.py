@@ -130,24 +130,30 @@ def add_side_tools(mcp: MCPServer, queries: Queries) -> None:
         return await answered(queries.about_sides.compare(asked), numbers, max_tokens)
 
     @mcp.tool(title="Changes", annotations=READ_ONLY)
-    async def get_changes(
+    async def get_changes(  # noqa: PLR0913 (each is a parameter of the question)
         symbol: Symbol,
         since: Annotated[str, Field(description="ISO-8601 or epoch ms, at most 26 h ago")],
         timeframe: AnyTimeframe = "1h",
+        revision: Annotated[int | None, Field(description="since is then its period_start")] = None,
         exchange: Exchange = None,
         market: MarketName = None,
         numbers: Numbers = "string",
         max_tokens: MaxTokens = None,
     ) -> Result:
-        """What moved since an earlier answer (its period_end or timestamp): price, POC, value,
-        delta, corrections, new events. Cheaper than asking everything again."""
+        """What moved since an earlier answer (its period_end or timestamp), or since a revision of
+        an aligned window: price, POC, value, delta, corrections, new events. Cheaper than asking
+        everything again."""
         values = {**locals()}
-        asked = question(values, [name for name in CHANGES if name != "since"], "timeframe")
+        values_of(values, CHANGES)
+        named = [name for name in CHANGES if name not in {"since", "revision"}]
+        asked = question(values, named, "timeframe")
         try:
             moment = parameters.moment(since, "since")
+            number = parameters.revision(None if revision is None else str(revision))
         except RequestError as error:
             raise refused(error) from error
-        return await answered(queries.about_sides.changes(asked, moment), numbers, max_tokens)
+        found = queries.about_sides.changes(asked, moment, number)
+        return await answered(found, numbers, max_tokens)
 
     @mcp.tool(title="Wait for", annotations=READ_ONLY)
     async def wait_for(

@@ -85,6 +85,8 @@ class ChangesReport(Report, frozen=True, kw_only=True):
     timeframe: str
     since: str
     now: str
+    since_revision: int | None
+    revision: int | None
     changed: bool
     changes: list[ChangeReport]
     unchanged: list[str]
