@@ -26,7 +26,7 @@ FAULTS: tuple[tuple[RowAction, tuple[int, ...]], ...] = (
     ("ZERO", (40,)),
     ("drift", (50,)),
 )
-"""What happens to which trades of a run of 97."""
+"""What happens to which trades of a run of 271."""
 
 ODD: tuple[tuple[RowAction, int], ...] = (("BT", 0), ("ZERO", 7), ("duplicate", 13))
 INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT", "bybit:perp:BTCUSDT")
@@ -69,7 +69,7 @@ async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any])
         track = tape.tracks[0]
         first = int(track.aggregates.column(KEY)[0])
         for action, offsets in FAULTS:
-            keys = {first + n + offset for n in range(500, 4_000, 97) for offset in offsets}
+            keys = {first + n + offset for n in range(500, 4_000, 271) for offset in offsets}
             faults.on_trades(f"{track.instrument.host}/btcusdt@aggTrade", action, keys)
     async with journey(tmp_path / "faulty", chosen, speed=60.0, faults=faults) as trip:
         await trip.until_played()
