@@ -24,8 +24,7 @@ run: $(STAMP) ## Collect and serve on 127.0.0.1:8080 (a simulated market when no
 
 test: $(STAMP) ## Run every test, with coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='orderflow/ledger.py,orderflow/indicators/volume_profile.py' --fail-under=100
 
