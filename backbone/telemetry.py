@@ -169,10 +169,10 @@ class Statuses(Collector):
 
 
 class LoopStall:
-    """How long the event loop was kept from turning; the worst since it was last asked."""
+    """How long the event loop was kept from turning; the worst since a reader last asked."""
 
     def __init__(self) -> None:
-        self._worst_s = 0.0
+        self._worst_s = {"scrape": 0.0}
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -180,11 +180,13 @@ class LoopStall:
             began = time.monotonic()
             await asyncio.sleep(STALL_EVERY_S)
             late = time.monotonic() - began - STALL_EVERY_S
-            self._worst_s = max(self._worst_s, late)
+            for reader, worst_s in self._worst_s.items():
+                self._worst_s[reader] = max(worst_s, late)
 
-    def worst_ms(self) -> float:
-        """The worst pause, and start over."""
-        worst, self._worst_s = self._worst_s, 0.0
+    def worst_ms(self, reader: str = "scrape") -> float:
+        """The worst pause since this reader last asked; its first question begins its time."""
+        worst = self._worst_s.get(reader, 0.0)
+        self._worst_s[reader] = 0.0
         return round(worst * 1_000, 3)
 
 

@@ -80,6 +80,11 @@ class Buffer:
         """True while some stream is nearly full."""
         return not self._room.is_set()
 
+    @property
+    def held(self) -> int:
+        """Trades that the bus has not taken yet."""
+        return sum(stream.held for stream in self._streams.values())
+
     async def room(self, pause_s: float) -> None:
         """Wait until no stream is nearly full, for at most `pause_s`, and once per congestion."""
         if self._gave_up:

@@ -239,6 +239,11 @@ class Feed:
             return "route_suspect"
         return "waiting" if newest is None else newest.state
 
+    @property
+    def held(self) -> int:
+        """Trades that wait for the bus."""
+        return sum(session.buffer.held for session in self._sessions)
+
     def status(self) -> FeedStatus:
         """State and counts, over all sessions so far."""
         sessions = list(self._sessions)

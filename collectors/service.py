@@ -130,6 +130,11 @@ class CollectorService:
         ]
 
     @property
+    def held(self) -> int:
+        """Trades of every connection that wait for the bus."""
+        return sum(feed.held for feed in self.feeds)
+
+    @property
     def sources(self) -> Mapping[str, tuple[Source, str]]:
         """Where the past of each instrument is fetched, by canonical name, and its symbol."""
         return self._repairs.sources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
@@ -16,9 +17,11 @@ from backbone.bus import BUSES
 from backbone.bus.base import Bus
 from backbone.keys.book import KeyBook
 from backbone.live import FeedStatus, LiveView, StreamStatus
+from backbone.metrics import Minutes
+from backbone.parts import PartStates
 from backbone.settings import Settings
 from backbone.store import STORES, reading_store
-from backbone.store.base import Store
+from backbone.store.base import Record, Store
 from backbone.telemetry import LoopStall, Statuses, metrics_page
 from collectors.service import CollectorService
 from collectors.venues import VENUES
@@ -33,6 +36,19 @@ from processor.service import ProcessorService
 from wadm.compose import spare_the_collector, until_signal
 from wadm.health import health_server
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
+from wadm.reporting import (
+    beside,
+    collector_state,
+    keep_minutes,
+    of_collector,
+    of_processor,
+    of_server,
+    processor_state,
+    tell_states,
+    to_bus,
+    to_processor,
+    to_store,
+)
 
 log = structlog.get_logger()
 BUS = "nats"
@@ -65,7 +81,8 @@ async def collect(settings: Settings, venue: str) -> None:
     """One venue's collector, until a signal."""
     if venue not in VENUES:
         raise ConfigError(f"unknown venue {venue}; allowed: {', '.join(VENUES)}")
-    bus = BUSES[BUS](settings, collector_role(venue))
+    role = collector_role(venue)
+    bus = BUSES[BUS](settings, role)
     collector = CollectorService(settings, bus, venue)
     stall = LoopStall()
 
@@ -74,16 +91,21 @@ async def collect(settings: Settings, venue: str) -> None:
 
     def report() -> dict[str, Any]:
         feeds = msgspec.to_builtins(collector.statuses())
-        return {"part": collector_role(venue), "ready": ready(), "bus": bus.connected} | {
-            "feeds": feeds
-        }
+        return {"part": role, "ready": ready(), "bus": bus.connected} | {"feeds": feeds}
 
     view: Any = NoStreams(ready)
     page = Statuses(view, collector.statuses, stall, part=lambda: _bus_gauges(bus))
     port = settings.health_port or COLLECTOR_PORTS[venue]
     health = health_server(settings.health_host, port, report, metrics_page(page))
+    minutes = Minutes(stall, {role: functools.partial(of_collector, collector)}, to_bus(bus))
+    works = {
+        "metrics": minutes.run(),
+        "state": beside(lambda: tell_states(bus, lambda: collector_state(role, collector))),
+        "collector": collector.run(),
+        "stall": stall.run(),
+    }
     try:
-        await _until_stopped({"collector": collector.run(), "stall": stall.run()}, health)
+        await _until_stopped(works, health)
     finally:
         await bus.close()
 
@@ -109,10 +131,21 @@ async def process(settings: Settings, source: str) -> None:
                 "wadm_store_failures": service.store_errors,
             }
 
+        def keep(records: list[Record]) -> None:
+            service.pending += records
+
         page = metrics_page(Statuses(service.view, _no_feeds, stall, part=gauges))
         port = settings.health_port or PROCESSOR_PORT
         health = health_server(settings.health_host, port, report, page)
-        await _until_stopped({"processor": service.run(), "stall": stall.run()}, health)
+        figures = {PROCESSOR: functools.partial(of_processor, service)}
+        works = {
+            "metrics": Minutes(stall, figures, to_processor(service)).run(),
+            "minutes of others": beside(lambda: keep_minutes(bus, PROCESSOR, keep)),
+            "state": beside(lambda: tell_states(bus, lambda: processor_state(PROCESSOR, service))),
+            "processor": service.run(),
+            "stall": stall.run(),
+        }
+        await _until_stopped(works, health)
     finally:
         await bus.close()
         await store.close()
@@ -123,19 +156,25 @@ async def serve(settings: Settings, source: str) -> None:
     bus = BUSES[BUS](settings, SERVER)
     stall = LoopStall()
     async with _readable(settings, source) as store:
-        replica = Replica(bus, store, source, f"{SERVER}-{secrets.token_hex(4)}")
+        name = f"{SERVER}-{secrets.token_hex(4)}"
+        replica = Replica(bus, store, source, name)
+        parts = PartStates(bus, name)
 
         def gauges() -> dict[str, float]:
             return _bus_gauges(bus) | {"wadm_replica_resyncs": replica.resyncs}
 
         page = metrics_page(Statuses(replica, _no_feeds, stall, part=gauges))
-        server = build_server(
-            build_app(Queries(replica, store, _no_feeds), settings, page), settings
-        )
+        queries = Queries(replica, store, parts.feeds, parts.breakers, parts.rest)
+        server = build_server(build_app(queries, settings, page), settings)
+        figures = {name: functools.partial(of_server, replica, server)}
+        works = {
+            "metrics": Minutes(stall, figures, to_store(store)).run(),
+            "replica": replica.run(),
+            "parts": beside(parts.run),
+            "stall": stall.run(),
+        }
         try:
-            await _until_stopped(
-                {"replica": replica.run(), "stall": stall.run()}, server, server.close_streams
-            )
+            await _until_stopped(works, server, server.close_streams)
         finally:
             await bus.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +15,7 @@ from backbone.breaker import BreakerStatus
 from backbone.bus.memory import MemoryBus
 from backbone.keys.book import KeyBook
 from backbone.live import FeedStatus
+from backbone.metrics import Figures, Minutes
 from backbone.settings import Settings
 from backbone.store import STORES
 from backbone.store.base import Store
@@ -25,6 +27,7 @@ from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
 from wadm.backfilling import Backfiller
+from wadm.reporting import of_collector, of_processor, of_server, to_processor
 
 log = structlog.get_logger()
 
@@ -62,6 +65,16 @@ class System:
         """REST use by venue."""
         return {collector.venue: collector.rest_counts() for collector in self.collectors}
 
+    def figures(self) -> dict[str, Figures]:
+        """What each service of this process says of itself once a minute."""
+        collectors: dict[str, Figures] = {
+            f"collector-{c.venue}": functools.partial(of_collector, c) for c in self.collectors
+        }
+        return collectors | {
+            "processor": functools.partial(of_processor, self.processor),
+            "server": functools.partial(of_server, self.queries.live, self.server),
+        }
+
     @property
     def port(self) -> int:
         """The port the server listens on, once it does."""
@@ -85,6 +98,8 @@ class System:
             asyncio.create_task(c.run(), name=f"collector-{c.venue}") for c in self.collectors
         ]
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
+        minutes = Minutes(self.stall, self.figures(), to_processor(self.processor))
+        noting = asyncio.create_task(minutes.run(), name="metrics")
         self.backfilling = asyncio.create_task(Backfiller(self).run(), name="backfill")
         self.backfilling.add_done_callback(_look_at)
         self.tasks = [processing, serving, *collecting]
@@ -94,9 +109,9 @@ class System:
                 await asyncio.sleep(0.01)
             yield self
         finally:
-            for task in (self.backfilling, *collecting, measuring):
+            beside = (noting, self.backfilling, *collecting, measuring)
+            for task in beside:
                 task.cancel()
-            beside = (self.backfilling, *collecting, measuring)
             await asyncio.gather(*beside, return_exceptions=True)
             self.server.close_streams()
             self.server.should_exit = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from backbone.bus.base import CONTEXT, REPAIRS, TRADES, UPDATES
+from backbone.bus.base import CONTEXT, REPAIRS, REPORTS, TRADES, UPDATES
 from backbone.bus.nats import inbox
 from collectors.venues import VENUES
 from wadm.certificates import subject
@@ -42,7 +42,8 @@ def roles() -> list[Role]:
             [
                 f"{TRADES}.{venue}.>",
                 f"{CONTEXT}.{venue}.>",
-                *_knows(TRADES, CONTEXT),
+                f"{REPORTS}.{collector_role(venue)}",
+                *_knows(TRADES, CONTEXT, REPORTS),
                 *_reads(REPAIRS, collector_role(venue)),
             ],
         )
@@ -53,13 +54,17 @@ def roles() -> list[Role]:
         [
             f"{REPAIRS}.>",
             f"{UPDATES}.>",
-            *_makes(TRADES, CONTEXT, REPAIRS, UPDATES),
+            f"{REPORTS}.{PROCESSOR}",
+            *_makes(TRADES, CONTEXT, REPAIRS, UPDATES, REPORTS),
             *_knows(REPAIRS, UPDATES),
             *_reads(TRADES, PROCESSOR),
             *_reads(CONTEXT, DERIVATIVES),
+            *_reads(REPORTS, PROCESSOR),
         ],
     )
-    return [*collectors, processor, Role(SERVER, _reads(UPDATES, f"{SERVER}-*"))]
+    reader = f"{SERVER}-*"
+    server = Role(SERVER, [*_reads(UPDATES, reader), *_reads(REPORTS, reader)])
+    return [*collectors, processor, server]
 
 
 def _knows(*topics: str) -> list[str]:

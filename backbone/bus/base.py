@@ -18,6 +18,7 @@ TRADES = "trades"
 CONTEXT = "context"
 REPAIRS = "repairs"
 UPDATES = "updates"
+REPORTS = "reports"
 
 FROM_ACK = 0
 """Read on behind what this name acknowledged; a new name begins with what is published now."""

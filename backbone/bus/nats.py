@@ -24,17 +24,19 @@ from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from backbone.breaker import Breaker
-from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, TRADES, UPDATES
+from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, REPORTS, TRADES, UPDATES
 from backbone.bus.nats_reader import NatsSubscription
 from backbone.bus.wire import Packet, packets
 from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
-KEPT_S = {TRADES: 600.0, CONTEXT: 600.0, REPAIRS: 120.0, UPDATES: 120.0}
+KEPT_S = {TRADES: 600.0, CONTEXT: 600.0, REPAIRS: 120.0, UPDATES: 120.0, REPORTS: 600.0}
 """How long a topic keeps what was published; raw trades never longer than ten minutes."""
 OTHERS_KEPT_S = 60.0
-MOST_BYTES = {TRADES: 2**30, UPDATES: 2**27}
+MOST_BYTES = {TRADES: 2**30, UPDATES: 2**27, REPORTS: 2**24}
+PASSING = frozenset({UPDATES, REPORTS})
+"""Kept in memory; a full one forgets its oldest packets instead of making publishers wait."""
 OTHERS_MOST_BYTES = 2**26
 DUPLICATES_S = 60.0
 CONNECT_S = 2
@@ -84,8 +86,8 @@ def topic_config(topic: str) -> StreamConfig:
         subjects=[f"{topic}.>"],
         max_age=KEPT_S.get(topic, OTHERS_KEPT_S),
         max_bytes=MOST_BYTES.get(topic, OTHERS_MOST_BYTES),
-        discard=DiscardPolicy.OLD if topic == UPDATES else DiscardPolicy.NEW,
-        storage=StorageType.MEMORY if topic == UPDATES else StorageType.FILE,
+        discard=DiscardPolicy.OLD if topic in PASSING else DiscardPolicy.NEW,
+        storage=StorageType.MEMORY if topic in PASSING else StorageType.FILE,
         duplicate_window=DUPLICATES_S,
         num_replicas=1,
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from backbone.parts import PartMinute, PartState
 from backbone.updates import Update
 from orderflow.derivatives import Funding, Interruption, Liquidation, OpenInterest
 from orderflow.errors import BusError
@@ -25,7 +26,17 @@ PACKED, TEXT = b"\x00", b"\x01"
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 Context = Funding | OpenInterest | Liquidation | Interruption
-Message = StreamEvent | Context | RepairRequest | AnnounceRequest | Update | int | str
+Message = (
+    StreamEvent
+    | Context
+    | RepairRequest
+    | AnnounceRequest
+    | Update
+    | PartState
+    | PartMinute
+    | int
+    | str
+)
 ENCODER = msgspec.msgpack.Encoder()
 DECODER = msgspec.msgpack.Decoder(list[Message])
 TEXT_ENCODER = msgspec.json.Encoder()
@@ -40,7 +51,10 @@ class Packet(NamedTuple):
 
 
 def subject_of(topic: str, message: object) -> tuple[str, bool]:
-    """`<topic>.<venue>.<market>.<symbol>`, and whether it is of one instrument alone."""
+    """`<topic>.<venue>.<market>.<symbol>` or `<topic>.<part>`, and whether it is of one
+    instrument or part alone."""
+    if isinstance(message, PartState | PartMinute):
+        return f"{topic}.{_token(message.part)}", True
     name = getattr(message, "instrument", None)
     if name is None and hasattr(message, "symbol"):
         name = f"{getattr(message, 'venue')}:{getattr(message, 'market')}:{message.symbol}"  # noqa: B009

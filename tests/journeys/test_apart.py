@@ -94,8 +94,10 @@ async def test_same_answers(
         assert await settled(parts, calm) == calm
         await check_ports(parts)
         check_database(server, parts.common["mongo_database"] + "_simulated", tapes(shared))
+        await check_feeds(parts)
         for name in ("collect", "process", "serve"):
             assert await parts.stop(name) == 0, parts.logs()
+        check_metrics(server, parts.common["mongo_database"] + "_simulated")
 
 
 async def check_ports(parts: House) -> None:
@@ -111,6 +113,27 @@ async def check_ports(parts: House) -> None:
     assert (await parts.get("collect", "/footprint/BTCUSDT"))[0] == 404
     status, answer = await parts.get("serve", "/volume_profile/BTCUSDT", timeframe="5m")
     assert status in {200, 404}, answer
+
+
+async def check_feeds(parts: House) -> None:
+    """The server lists the collector's connections and the breakers of the others, as they tell
+    them over the bus; a collector that is gone is said to be unreported."""
+    _, health = await parts.get("collect", "/health")
+    status, found = await parts.get("serve", "/status")
+    assert status == 200
+    lines = {line["connection"]: line for line in found["feeds"]}
+    assert set(lines) == {feed["connection"] for feed in health["feeds"]}
+    assert {line["state"] for line in lines.values()} == {"live"}
+    assert {b["name"] for b in found["breakers"]} > {"store"}
+    assert "binance" in found["rest"]
+
+
+def check_metrics(server: MongoServer, name: str) -> None:
+    """Every part noted what it used, a collector without a way into the database too."""
+    with MongoClient(server.uri()) as client:
+        found = set(client[name]["system_metrics"].distinct("instrument"))
+    assert found > {"collector-binance", "processor"}
+    assert any(part.startswith("server-") for part in found)
 
 
 def check_database(server: MongoServer, name: str, played: list[Tape]) -> None:

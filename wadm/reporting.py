@@ -1,0 +1,118 @@
+"""How parts apart tell their state and figures: collectors by the bus, those with a store there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+import uvicorn
+
+from backbone.bus.base import REPORTS, Bus
+from backbone.clock import wall_ms
+from backbone.live import LiveView
+from backbone.metrics import (
+    Sink,
+    breaker_states,
+    collector_figures,
+    metrics_record,
+    stream_states,
+)
+from backbone.parts import STATE_EVERY_S, PartMinute, PartState
+from backbone.store.base import Record, Store
+from collectors.service import CollectorService
+from orderflow.errors import BusError
+from processor.service import ProcessorService
+
+log = structlog.get_logger()
+
+
+async def beside(work: Callable[[], Awaitable[None]]) -> None:
+    """Reports never stop a part: a broker that refuses them (a configuration from before) is
+    logged, and the part goes on without."""
+    try:
+        await work()
+    except BusError as error:
+        log.warning("reports.unavailable", reason=str(error))
+    await asyncio.Event().wait()
+
+
+async def tell_states(bus: Bus, state: Callable[[], PartState]) -> None:
+    """What servers show of this part, until cancelled."""
+    while True:
+        await bus.publish(REPORTS, [state()])
+        await asyncio.sleep(STATE_EVERY_S)
+
+
+async def keep_minutes(bus: Bus, name: str, keep: Callable[[list[Record]], None]) -> None:
+    """Figures of parts without a store of their own, until the bus closes."""
+    subscription = await bus.subscribe(REPORTS, name)
+    while True:
+        for delivery in await subscription.next():
+            keep([metrics_record(m) for m in delivery.messages if isinstance(m, PartMinute)])
+            await subscription.ack(delivery.position)
+
+
+def to_bus(bus: Bus) -> Sink:
+    """Minutes to the processor."""
+
+    async def sink(minutes: Sequence[PartMinute]) -> None:
+        await bus.publish(REPORTS, minutes)
+
+    return sink
+
+
+def to_store(store: Store) -> Sink:
+    """Minutes straight to the store."""
+
+    async def sink(minutes: Sequence[PartMinute]) -> None:
+        await store.put([metrics_record(minute) for minute in minutes])
+
+    return sink
+
+
+def to_processor(service: ProcessorService) -> Sink:
+    """Minutes among what the processor writes: bounded, and repeated until the store has it."""
+
+    async def sink(minutes: Sequence[PartMinute]) -> None:
+        service.pending.extend(map(metrics_record, minutes))
+
+    return sink
+
+
+def collector_state(part: str, collector: CollectorService) -> PartState:
+    """Connections, breakers and REST use of a collector."""
+    rest = {collector.venue: collector.rest_counts()}
+    return PartState(part, wall_ms(), collector.statuses(), collector.breakers(), rest)
+
+
+def processor_state(part: str, service: ProcessorService) -> PartState:
+    """What guards the store."""
+    return PartState(part, wall_ms(), breakers=service.breakers())
+
+
+def of_collector(collector: CollectorService) -> dict[str, Any]:
+    """Figures of a collector."""
+    feeds, rest = collector.statuses(), collector.rest_counts()
+    return collector_figures(feeds, collector.breakers(), rest, collector.held)
+
+
+def of_processor(service: ProcessorService) -> dict[str, Any]:
+    """Figures of the processor."""
+    streams = [service.view.stream(i.name) for i in service.view.instruments()]
+    queues = {
+        "trades": sum(stream.queue_size for stream in streams),
+        "store": len(service.pending),
+        "chronicle": service.chronicler.backlog,
+    }
+    counts = {name: sum(getattr(s, name) for s in streams) for name in ("received", "applied")}
+    guards = {"breakers": breaker_states(service.breakers()), "store_errors": service.store_errors}
+    return stream_states(service.view) | counts | guards | {"queues": queues}
+
+
+def of_server(view: LiveView, server: uvicorn.Server) -> dict[str, Any]:
+    """Figures of a server: requests since its start, and what is open now."""
+    state = server.server_state
+    queues = {"connections": len(state.connections), "requests": len(state.tasks)}
+    return stream_states(view) | {"requests": state.total_requests, "queues": queues}
