@@ -51,7 +51,7 @@ deploy-check: $(STAMP) ## Check compose, Dockerfile, nginx, units, settings and 
 	$(BIN)/python -m pytest -q -rs tests/deploy tests/nginx/test_edge.py -k 'deploy or configuration or lint'
 
 deploy-lock: $(STAMP) ## Write requirements.deploy.lock: hashes, no addresses (needs uv)
-	printf 'hatchling\n' | $(BIN)/uv pip compile -q pyproject.toml - --extra fast -c requirements.lock \
+	printf 'hatchling\n' | $(BIN)/uv pip compile -q pyproject.toml - --extra fast --extra shared -c requirements.lock \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 		-o requirements.deploy.lock
 

@@ -48,6 +48,7 @@ class Access:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._flush()
+            await self.budget.close()
             self.verifier.close()
 
     async def _follow(self) -> None:

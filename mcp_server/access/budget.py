@@ -10,8 +10,10 @@ import time
 from math import ceil
 from typing import NamedTuple, Protocol
 
+import structlog
 from limits import RateLimitItemPerMinute, WindowStats
 from limits.aio.strategies import MovingWindowRateLimiter as SharedWindow
+from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import RateLimiter
 from slowapi import Limiter
@@ -20,6 +22,14 @@ from starlette.requests import Request
 STRATEGY = "moving-window"
 MINUTE_S = 60
 OWN_MEMORY = "memory://"
+REDIS = ("async+redis", "async+rediss")
+CLIENT: dict[str, float | str | bool] = {
+    "implementation": "redispy",
+    "socket_timeout": 1.0,
+    "socket_connect_timeout": 1.0,
+}
+"""The client that the extra `shared` installs; one that does not answer must not hold us up."""
+log = structlog.get_logger()
 
 
 class Spent(NamedTuple):
@@ -64,16 +74,42 @@ class OwnWindows:
 
 
 class SharedWindows:
-    """In a storage that other servers count in as well."""
+    """In a storage that other servers count in as well; while it is away each counts alone."""
 
     def __init__(self, address: str) -> None:
-        self._windows = SharedWindow(storage_from_string(address))
+        options = CLIENT if address.startswith(REDIS) else {}
+        self._storage = storage_from_string(address, wrap_exceptions=True, **options)
+        self._windows = SharedWindow(self._storage)
+        self._alone = OwnWindows()
+        self._away = False
 
     async def hit(self, item: RateLimitItemPerMinute, name: str) -> bool:
-        return await self._windows.hit(item, name)
+        try:
+            fits = await self._windows.hit(item, name)
+        except StorageError as error:
+            self._lost(error)
+            return await self._alone.hit(item, name)
+        self._away = False
+        return fits
 
     async def stats(self, item: RateLimitItemPerMinute, name: str) -> WindowStats:
-        return await self._windows.get_window_stats(item, name)
+        try:
+            return await self._windows.get_window_stats(item, name)
+        except StorageError as error:
+            self._lost(error)
+            return await self._alone.stats(item, name)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        bridge = getattr(self._storage, "bridge", None)
+        if bridge is not None:
+            await bridge.get_connection().aclose()
+
+    def _lost(self, error: StorageError) -> None:
+        """Say it once; the address may hold a password."""
+        if not self._away:
+            log.warning("budgets.alone", reason=type(error.storage_error).__name__)
+        self._away = True
 
 
 class Budget:
@@ -88,6 +124,11 @@ class Budget:
         item = self._item(per_minute)
         fits = await self._windows.hit(item, name)
         return await self._spent(item, name, fits=fits)
+
+    async def close(self) -> None:
+        """At the end."""
+        if isinstance(self._windows, SharedWindows):
+            await self._windows.close()
 
     async def left(self, name: str, per_minute: int | None) -> Spent:
         """What is left; nothing is counted."""

