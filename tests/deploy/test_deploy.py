@@ -116,8 +116,9 @@ def test_deploy_starts_with_filled_template(root: Path, tmp_path: Path) -> None:
 
 
 def test_deploy_names_are_declared(root: Path) -> None:
-    """Every name in the template has a default, and every default is used."""
-    used = set(VARIABLE.findall((root / "nginx/nginx.conf.template").read_text()))
+    """Every name in template and start script has a default, and every default is used."""
+    files = ("nginx/nginx.conf.template", "nginx/start.sh")
+    used = {name for file in files for name in VARIABLE.findall((root / file).read_text())}
     assert used == set(defaults(root))
 
 
