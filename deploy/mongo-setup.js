@@ -24,26 +24,20 @@ for (let waited = 0; !admin.hello().isWritablePrimary; waited += 1) {
     sleep(1000);
 }
 
-// The server reads results and keys; it may add, never change, what it counts.
-const read = ['find', 'collStats', 'listIndexes', 'listCollections', 'dbStats'];
-const databases = ['wadm'];
-const privileges = databases.flatMap((db) => [
-    { resource: { db, collection: '' }, actions: read },
-    ...['key_usage', 'system_metrics'].map((collection) => ({
-        resource: { db, collection }, actions: ['find', 'insert', 'update'],
-    })),
-]);
-const role = { privileges, roles: [] };
-if (admin.getRole('wadmServer')) {
-    admin.updateRole('wadmServer', role);
-} else {
-    admin.createRole({ role: 'wadmServer', ...role });
+// deploy/mongo-roles.json says who may do what: nobody changes or removes an entry of the audit,
+// and the server adds what it counts and nothing else. No collection ('') means all of them.
+const wanted = JSON.parse(fs.readFileSync('/deploy/mongo-roles.json', 'utf8'));
+const db = 'wadm';
+for (const [role, rights] of Object.entries(wanted.roles)) {
+    const privileges = rights.flatMap(({ collections, actions }) =>
+        collections.map((collection) => ({ resource: { db, collection }, actions })));
+    if (admin.getRole(role)) {
+        admin.updateRole(role, { privileges, roles: [] });
+    } else {
+        admin.createRole({ role, privileges, roles: [] });
+    }
 }
-const users = {
-    processor: [{ role: 'readWrite', db: 'wadm' }, { role: 'dbAdmin', db: 'wadm' }],
-    server: ['wadmServer'],
-};
-for (const [user, roles] of Object.entries(users)) {
+for (const [user, roles] of Object.entries(wanted.users)) {
     const pwd = secret(`mongo-${user}.password`);
     if (admin.getUser(user)) {
         admin.updateUser(user, { pwd, roles });

@@ -3,7 +3,8 @@
 Contract (tests/contracts/test_store.py): a record replaces one of the same key only with a larger
 (revision, applied_through_ms, published_at_ms) or the same, never with a smaller one, so that the
 evidence of an unchanged bar can grow; collections in EVERY_REVISION keep each
-revision as a record of its own; readers never see a record past its expiry; a `put` is all or
+revision as a record of its own, and a record in APPEND_ONLY is never replaced nor removed before
+it expires; readers never see a record past its expiry; a `put` is all or
 nothing; a checkpoint is returned as the newest generation whose checksum holds.
 """
 
@@ -41,6 +42,7 @@ COLLECTIONS = (
     SYSTEM_METRICS,
 )
 EVERY_REVISION = frozenset({VOLUME_PROFILE, DISTRIBUTIONS})
+APPEND_ONLY = frozenset({AUDIT})
 FAR_FUTURE_MS = 253_402_300_799_000
 """The end of the year 9999: the expiry of what is kept until somebody removes it."""
 

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, Key, Query, Readable, Record, always, key_of
+from backbone.store.base import (
+    APPEND_ONLY,
+    COLLECTIONS,
+    Key,
+    Query,
+    Readable,
+    Record,
+    always,
+    key_of,
+)
 from backbone.store.frame import framed, unframed
 from orderflow.errors import StoreError
 
@@ -33,6 +42,8 @@ class MemoryStore:
             table = self.records[record.collection]
             key = key_of(record)
             known = table.get(key)
+            if known is not None and record.collection in APPEND_ONLY:
+                continue
             if known is None or _order(record) >= _order(known):
                 table[key] = record
 

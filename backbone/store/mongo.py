@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-import msgspec
 from bson.binary import Binary
 from bson.datetime_ms import DatetimeMS
-from pymongo import AsyncMongoClient, ReadPreference, ReplaceOne, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
@@ -24,6 +23,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from backbone.store.base import (
+    APPEND_ONLY,
     COLLECTIONS,
     EVERY_REVISION,
     Key,
@@ -31,11 +31,16 @@ from backbone.store.base import (
     Readable,
     Record,
     always,
-    kept_revision,
 )
 from backbone.store.frame import framed, unframed
-from backbone.store.memory import encode_body
 from backbone.store.mongo_client import connect, within
+from backbone.store.mongo_documents import (
+    KEY,
+    Operation,
+    as_operation,
+    as_record,
+    document_key,
+)
 from backbone.store.mongo_schema import (
     CHECKPOINTS,
     CODEC,
@@ -55,7 +60,6 @@ READ_S = 5.0
 OPEN_S = 30.0
 AGAIN_S = 0.1
 T = TypeVar("T")
-Operation: TypeAlias = UpdateOne | ReplaceOne[Document]
 Work: TypeAlias = Callable[[AsyncClientSession], Awaitable[None]]
 
 
@@ -97,7 +101,7 @@ class MongoStore:
         """One transaction."""
         operations: dict[str, list[Operation]] = {}
         for number, record in enumerate(records, 1):
-            operations.setdefault(record.collection, []).append(_upsert(record))
+            operations.setdefault(record.collection, []).append(as_operation(record))
             if number % CHUNK == 0:
                 await asyncio.sleep(0)
         await self._write(operations)
@@ -112,6 +116,10 @@ class MongoStore:
             for name, wanted in operations.items():
                 for start in range(0, len(wanted), CHUNK):
                     chunk = wanted[start : start + CHUNK]
+                    if name in APPEND_ONLY:
+                        chunk = await _unknown(database[name], chunk, session)
+                    if not chunk:
+                        continue
                     await database[name].bulk_write(chunk, ordered=False, session=session)
                     await asyncio.sleep(0)
 
@@ -128,7 +136,7 @@ class MongoStore:
             async for document in cursor:
                 if found and found[-1].start_ms == document["start_ms"]:
                     continue
-                found.append(_record(query.collection, document))
+                found.append(as_record(query.collection, document))
                 if len(found) == query.limit:
                     break
                 if len(found) % CHUNK == 0:
@@ -160,7 +168,7 @@ class MongoStore:
             ]
         cursor = self._database[collection].find(wanted).sort([(name, 1) for name in names])
         async with _errors(READ_S), cursor.limit(limit) as limited:
-            return [_record(collection, document) async for document in limited]
+            return [as_record(collection, document) async for document in limited]
 
     async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
         """One transaction; each name has two slots, the older one is overwritten."""
@@ -195,10 +203,13 @@ class MongoStore:
         return found
 
     async def sweep(self, now_ms: int) -> int:
-        """Delete expired records; the database's own TTL monitor does the same a little later."""
+        """Delete expired records; the database's own TTL monitor does the same a little later, and
+        alone where nobody has the right to remove."""
         count = 0
         expired = {"expires_at": {"$lte": DatetimeMS(now_ms)}}
         for name in COLLECTIONS:
+            if name in APPEND_ONLY:
+                continue
             async with _errors(WRITE_S):
                 count += (await self._database[name].delete_many(expired)).deleted_count
         return count
@@ -218,52 +229,23 @@ class MongoStore:
             self._client = None
 
 
-def _upsert(record: Record) -> UpdateOne:
-    """Write the record unless the one there is as new or newer."""
-    key = {
-        "instrument": record.instrument,
-        "timeframe": record.timeframe,
-        "start_ms": record.start_ms,
-        "kept_revision": kept_revision(record),
-    }
-    revision, through = record.revision, record.applied_through_ms
-    document = key | {
-        "revision": revision,
-        "applied_through_ms": through,
-        "published_at_ms": record.published_at_ms,
-        "expires_at": DatetimeMS(record.expires_at_ms),
-        "body": Binary(encode_body(record)),
-    }
-    known = {"$ifNull": ["$revision", -1]}
-    newer = {
-        "$or": [
-            {"$gt": [revision, known]},
-            {"$and": [{"$eq": [revision, known]}, {"$gt": [through, "$applied_through_ms"]}]},
-            {
-                "$and": [
-                    {"$eq": [revision, known]},
-                    {"$eq": [through, "$applied_through_ms"]},
-                    {"$gte": [record.published_at_ms, "$published_at_ms"]},
-                ]
-            },
-        ]
-    }
-    replaced = {"$cond": [newer, {"$literal": document}, "$$ROOT"]}
-    return UpdateOne(key, [{"$replaceWith": replaced}], upsert=True)
-
-
-def _record(collection: str, document: Mapping[str, Any]) -> Record:
-    return Record(
-        collection=collection,
-        instrument=document["instrument"],
-        timeframe=document["timeframe"],
-        start_ms=document["start_ms"],
-        revision=document["revision"],
-        applied_through_ms=document["applied_through_ms"],
-        published_at_ms=document["published_at_ms"],
-        expires_at_ms=int(document["expires_at"]),
-        body=msgspec.msgpack.decode(document["body"]),
-    )
+async def _unknown(
+    collection: AsyncCollection[Document],
+    operations: Sequence[Operation],
+    session: AsyncClientSession,
+) -> list[Operation]:
+    """Those of these inserts that were not done before: repeating a write is harmless."""
+    inserts = [one for one in operations if isinstance(one, InsertOne)]
+    asked = {"$or": [document_key(one._doc) for one in inserts]}
+    cursor = collection.find(asked, dict.fromkeys(KEY, True), session=session)
+    known = [document_key(document) async for document in cursor]
+    unknown: list[Operation] = []
+    for one in inserts:
+        key = document_key(one._doc)
+        if key not in known:
+            known.append(key)
+            unknown.append(one)
+    return unknown
 
 
 async def _read(work: Callable[[], Awaitable[T]]) -> T:

@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backbone.store.base import COLLECTIONS, Key, Query, Readable, Record, always, kept_revision
+from backbone.store.base import (
+    APPEND_ONLY,
+    COLLECTIONS,
+    Key,
+    Query,
+    Readable,
+    Record,
+    always,
+    kept_revision,
+)
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
 from orderflow.encoding import INT64_MAX
@@ -57,6 +66,14 @@ ON CONFLICT (series, start_ms, kept_revision) DO UPDATE SET
   body = excluded.body
 WHERE (excluded.revision, excluded.applied_through_ms, excluded.published_at_ms)
   >= (revision, applied_through_ms, published_at_ms)
+"""
+APPEND = "INSERT OR IGNORE INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+ONLY_APPENDED = """
+CREATE TRIGGER IF NOT EXISTS {name}_unchanged BEFORE UPDATE ON {name}
+BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS {name}_unremoved BEFORE DELETE ON {name}
+WHEN old.expires_at_ms > CAST(strftime('%s', 'now') AS INTEGER) * 1000
+BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;
 """
 SELECT = """
 SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_ms, body
@@ -122,6 +139,7 @@ class SqliteStore:
     def _prepare(self, source: str) -> None:
         connection = self._write = self._connect()
         tables = "".join(TABLE.format(name=name) for name in COLLECTIONS)
+        tables += "".join(ONLY_APPENDED.format(name=name) for name in sorted(APPEND_ONLY))
         connection.executescript(f"BEGIN; {FIXED_TABLES} {tables} COMMIT;")
         known = dict(connection.execute("SELECT key, value FROM meta"))
         if known.get("schema", str(SCHEMA)) != str(SCHEMA):
@@ -167,7 +185,8 @@ class SqliteStore:
                     record.expires_at_ms,
                     body,
                 )
-                connection.execute(UPSERT.format(name=record.collection), values)
+                statement = APPEND if record.collection in APPEND_ONLY else UPSERT
+                connection.execute(statement.format(name=record.collection), values)
         self._series.update(numbers)
 
     def _number(self, connection: sqlite3.Connection, instrument: str, timeframe: str) -> int:

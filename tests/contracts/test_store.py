@@ -21,6 +21,7 @@ from store_support import store_settings
 from backbone.settings import Settings
 from backbone.store import STORES
 from backbone.store.base import (
+    AUDIT,
     COLLECTIONS,
     DISTRIBUTIONS,
     EVENTS,
@@ -113,6 +114,20 @@ async def test_every_revision_is_kept(store: Store) -> None:
     assert await store.sizes() == before
     (found,) = await store.query(query(collection=VOLUME_PROFILE))
     assert found.revision == 2
+
+
+async def test_append_only(store: Store) -> None:
+    """An entry of the audit is never replaced, whatever comes under its key, and a repeated write
+    adds nothing; before it expires nothing removes it."""
+    first = record(0, 1, collection=AUDIT, body={"actor": "a"})
+    await store.put([first, record(5, collection=AUDIT)])
+    for changes in ({"revision": 9}, {"published_at_ms": 9}, {"expires_at_ms": 1}):
+        values = {"revision": 1, "collection": AUDIT, "body": {"actor": "b"}} | changes
+        await store.put([record(0, **values), record(1, collection=AUDIT), record(1)])
+    assert await store.query(query(collection=AUDIT, limit=1, end_ms=1)) == [first]
+    assert [r.start_ms for r in await store.scan(AUDIT, None, 9)] == [0, 1, 5]
+    await store.sweep(1)
+    assert len(await store.scan(AUDIT, None, 9)) == 3
 
 
 async def test_series_and_ranges(store: Store) -> None:
