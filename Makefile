@@ -64,10 +64,8 @@ docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the ru
 client-types: $(STAMP) ## Write the client's answer types from the server's OpenAPI document
 	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_types.py > mcp_client/src/wadm_client/types.py
 
-bench: $(STAMP) ## Measure against peers in one run (QUICK=1 for a short one)
-	$(BIN)/python -m bench.road $(if $(QUICK),--quick,)
-	$(BIN)/python -m bench.profiles $(if $(QUICK),--quick,)
-	$(BIN)/python -m bench.engine $(if $(QUICK),--quick,)
+bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
+	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)

@@ -1,14 +1,14 @@
-"""A loopback Binance spot that sends pre-encoded frames as fast as the reader takes, or paced.
+"""A loopback Binance spot that sends made frames as fast as the reader takes, or paced.
 
-`python -m bench.blast COUNT RATE` prints two ports: TLS WebSocket, and REST.
-RATE 0 is a blast. Frames are aggTrades of 100 symbols, Zipf distributed, ids consecutive.
+`python -m bench.blast COUNT RATE` prints two ports: TLS WebSocket, and REST; RATE 0 is a blast.
+The first `WARM` trades come at once; the others when the reader asks REST for `/go`, so that what a
+reader does once, at its start, is measured of nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import random
 import ssl
 import sys
 import time
@@ -25,12 +25,13 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from bench.tape import START_MS, SYMBOLS, drawn, frames, halves
 from simulator.wire.session import framed
 
-SYMBOLS = [f"C{number:03d}USDT" for number in range(100)]
 SLICE_BYTES = 1 << 18
-START_MS = 1_795_000_000_000
 CERTIFICATE = Path("build/bench.pem")
+WARM = 40_000
+"""Trades before the clock starts."""
 
 
 def certificate() -> Path:
@@ -62,35 +63,6 @@ def certificate() -> Path:
     return CERTIFICATE
 
 
-def frames(count: int, *, stamped: bool) -> list[bytes | tuple[str, str]]:
-    """Encoded frames; with `stamped`, heads and tails around a time to be filled in."""
-    draw = random.Random(7)
-    weights = [1 / (place + 1) for place in range(len(SYMBOLS))]
-    chosen = draw.choices(range(len(SYMBOLS)), weights, k=count)
-    ticks = [draw.randrange(10_000, 6_000_000) for _ in SYMBOLS]
-    keys = [1_000] * len(SYMBOLS)
-    at = START_MS
-    made: list[bytes | tuple[str, str]] = []
-    for place in chosen:
-        symbol = SYMBOLS[place]
-        ticks[place] = max(100, ticks[place] + draw.choice((-1, 0, 0, 0, 1)))
-        keys[place] += 1
-        at += draw.random() < 0.1
-        key, price = keys[place], f"{ticks[place] // 100}.{ticks[place] % 100:02d}000000"
-        size = f"{draw.randrange(1, 9)}.{draw.randrange(1_000):03d}00000"
-        maker = "true" if draw.random() < 0.5 else "false"
-        head = f'{{"stream":"{symbol.lower()}@aggTrade","data":{{"e":"aggTrade","E":'
-        tail = (
-            f',"s":"{symbol}","a":{key},"p":"{price}","q":"{size}","f":{key},"l":{key},"T":%s,'
-            f'"m":{maker},"M":true}}}}'
-        )
-        if stamped:
-            made.append((head, tail))
-        else:
-            made.append(framed(f"{head}{at + 1}{tail % at}").encode("latin-1"))
-    return made
-
-
 def rest(path: str) -> object:
     """Just enough REST to be listed."""
     if "exchangeInfo" in path:
@@ -103,61 +75,69 @@ def rest(path: str) -> object:
     return {"serverTime": START_MS} if "time" in path else []
 
 
-def answer(connection: ServerConnection, request: Request) -> Response | None:
-    """REST on the WebSocket's port."""
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        return None
-    body = msgspec.json.encode(rest(request.path))
-    headers = Headers({"Content-Length": str(len(body)), "Content-Type": "application/json"})
-    return Response(HTTPStatus.OK, "OK", headers, body)
+class Sender:
+    """What is sent, and whether the reader is ready for the second part."""
+
+    def __init__(self, count: int, rate: float) -> None:
+        self.rate = rate
+        self.go = asyncio.Event()
+        self.stamped = [halves(trade) for trade in drawn(count)] if rate else []
+        made = [] if rate else [framed(text) for text in frames(count)]
+        self.parts = [
+            "".join(part).encode("latin-1") for part in (made[:WARM], made[WARM:]) if part
+        ]
+
+    def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """REST on the WebSocket's port."""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return None
+        if request.path == "/go":
+            self.go.set()
+        body = msgspec.json.encode(rest(request.path))
+        headers = Headers({"Content-Length": str(len(body)), "Content-Type": "application/json"})
+        return Response(HTTPStatus.OK, "OK", headers, body)
+
+    async def serve(self, connection: ServerConnection) -> None:
+        """Everything, then silence."""
+        if self.rate:
+            await self._pace(connection, self.stamped[:WARM])
+            await self.go.wait()
+            await self._pace(connection, self.stamped[WARM:])
+        for part in self.parts:
+            for start in range(0, len(part), SLICE_BYTES):
+                connection.transport.write(part[start : start + SLICE_BYTES])
+                await _drained(connection)
+            await self.go.wait()
+        await connection.wait_closed()
+
+    async def _pace(self, connection: ServerConnection, parts: list[tuple[str, str]]) -> None:
+        """`rate` frames a second, stamped with the time they are sent."""
+        began, sent = time.monotonic(), 0
+        while sent < len(parts):
+            due = min(len(parts), int((time.monotonic() - began) * self.rate))
+            now = str(time.time_ns() // 1_000_000)
+            batch = [framed(f"{head}{now}{tail % now}") for head, tail in parts[sent:due]]
+            if batch:
+                connection.transport.write("".join(batch).encode("latin-1"))
+            sent = due
+            await asyncio.sleep(0.001)
 
 
-async def drained(connection: ServerConnection) -> None:
+async def _drained(connection: ServerConnection) -> None:
     """Wait for the reader."""
     while connection.transport.get_write_buffer_size() > SLICE_BYTES:  # noqa: ASYNC110
         await asyncio.sleep(0.0005)
 
 
-async def blast(connection: ServerConnection, blob: bytes) -> None:
-    """Everything, as fast as it is read, then silence."""
-    for start in range(0, len(blob), SLICE_BYTES):
-        connection.transport.write(blob[start : start + SLICE_BYTES])
-        await drained(connection)
-    await connection.wait_closed()
-
-
-async def pace(
-    connection: ServerConnection, parts: list[bytes | tuple[str, str]], rate: float
-) -> None:
-    """`rate` frames a second, stamped with the time they are sent."""
-    began, sent = time.monotonic(), 0
-    while sent < len(parts):
-        due = min(len(parts), int((time.monotonic() - began) * rate))
-        now = str(time.time_ns() // 1_000_000)
-        batch = [framed(f"{p[0]}{now}{p[1] % now}") for p in parts[sent:due] if p]  # type: ignore[operator]
-        if batch:
-            connection.transport.write("".join(batch).encode("latin-1"))
-        sent = due
-        await asyncio.sleep(0.001)
-    await connection.wait_closed()
-
-
 async def main() -> None:
     """Serve until killed."""
-    count, rate = int(sys.argv[1]), float(sys.argv[2])
-    made = frames(count, stamped=rate > 0)
-    blob = b"" if rate else b"".join(made)  # type: ignore[arg-type]
+    sender = Sender(int(sys.argv[1]), float(sys.argv[2]))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
-
-    async def handler(connection: ServerConnection) -> None:
-        await (pace(connection, made, rate) if rate else blast(connection, blob))
-
+    options = {"process_request": sender.answer, "compression": None}
     async with (
-        serve(
-            handler, "127.0.0.1", 0, ssl=context, process_request=answer, compression=None
-        ) as server,
-        serve(handler, "127.0.0.1", 0, process_request=answer) as plain,
+        serve(sender.serve, "127.0.0.1", 0, ssl=context, **options) as server,  # type: ignore[arg-type]
+        serve(sender.serve, "127.0.0.1", 0, **options) as plain,  # type: ignore[arg-type]
     ):
         ports = (s.sockets[0].getsockname()[1] for s in (server, plain))
         print(*ports, flush=True)

@@ -1,32 +1,36 @@
 """The engine on one core: decoded bursts of 1,000 mixed trades over 1,000 instruments.
 
-`python -m bench.engine [--quick]` beside a pandas groupby of the histogram alone (instrument,
-price, side) on the same bursts, alternating, by processor time. The engine does everything: ledger,
-guard, cells, rows, size classes, largest prints, sweeps, every streaming number. It is fed as the
-processor feeds it: bursts wait until they are worth it. Writes build/bench_engine.json; exits 1
-when a goal is missed.
+Beside it a pandas groupby of the histogram alone (instrument, price, side) on the same bursts,
+alternating, by processor time. The engine does everything: ledger, guard, cells, rows, size
+classes, largest prints, sweeps, every streaming number. It is fed as the processor feeds it: bursts
+wait until they are worth it. Then every streaming indicator is switched off in turn: what is saved
+is what it costs.
 """
 
 from __future__ import annotations
 
 import gc
-import json
+import os
 import statistics
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from time import process_time
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
+from bench.goals import Goal, console, times
 from orderflow.mixed import MIXED_COLUMNS, MixedTrades, grouped, joined
 from orderflow.trade import Connected, InstrumentChanged, Watermark
+from processor import bulk
 from processor.engine import Engine
+from processor.spans import Spans
 from processor.stream import Stream
+from processor.toxicity import Toxicity
 
 INSTRUMENTS, BURST = 1_000, 1_000
 TRADES_PER_S = 50_000
@@ -37,7 +41,8 @@ WARM = 128
 GOAL_RATE, GOAL_RATIO = 2e6, 3.0
 SIZES = (1_000, 4_000, 16_000, 64_000)
 NAMES = [f"bench:spot:C{number:04d}USDT" for number in range(INSTRUMENTS)]
-console = Console(width=110)
+INDICATOR_SIZE = 16_000
+"""Trades at once where single indicators are switched off."""
 
 
 def made(count: int) -> list[MixedTrades]:
@@ -128,10 +133,49 @@ def applied(found: Engine) -> int:
     return sum(stream.ledger.counts.applied for stream in streams)
 
 
-def main() -> int:
-    """Alternate, print, judge."""
-    quick = "--quick" in sys.argv
-    count, repeats = (512_000, 3) if quick else (1_024_000, 5)
+OFF: dict[str, list[tuple[Any, str, Callable[..., Any]]]] = {
+    "volume at price (profile, footprint)": [(Spans, "rows", lambda spans: iter(()))],
+    "size classes": [(Spans, "classes", lambda spans: iter(()))],
+    "largest prints": [(Spans, "large", lambda spans: iter(()))],
+    "sweeps": [
+        (Spans, "bursts", lambda spans: [None] * spans.count),
+        (bulk, "_go_on", lambda tally, bursts: None),
+    ],
+    "COT, min and max delta": [(Spans, "_extremes", lambda spans, low: (low,) * 5)],
+    "VPIN": [(Toxicity, "goes_on", lambda *sums: True)],
+}
+"""What is put in the place of each streaming indicator so that it costs nothing."""
+
+
+@contextmanager
+def without(indicator: str) -> Iterator[None]:
+    """The engine without one indicator."""
+    patches = [patch.object(*found) for found in OFF[indicator]]
+    for one in patches:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in patches:
+            one.stop()
+
+
+def costs(bursts: list[MixedTrades], repeats: int) -> dict[str, float]:
+    """Seconds a trade that each indicator adds, the median of differences of neighbouring runs."""
+    count = (len(bursts) - WARM) * BURST
+    saved: dict[str, list[float]] = {name: [] for name in OFF}
+    for _ in range(repeats):
+        for name, found in saved.items():
+            whole, _ = fed(bursts, INDICATOR_SIZE)
+            with without(name):
+                less, _ = fed(bursts, INDICATOR_SIZE)
+            found.append((whole - less) / count)
+    return {name: statistics.median(found) for name, found in saved.items()}
+
+
+def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
+    """Alternate, print; goals, and seconds a trade."""
+    count, repeats = (384_000, 3) if quick else (1_024_000, 5)
     bursts = made(count)
     some = [frame_of(burst) for burst in bursts[:128]]
     runs: dict[str, list[float]] = {"pandas groupby, histogram alone": []}
@@ -140,11 +184,22 @@ def main() -> int:
         work[f"engine, everything, {size:,} at once"] = lambda size=size: _checked(bursts, size)
         runs[f"engine, everything, {size:,} at once"] = []
     for number in range(repeats):
-        console.print(f"run {number + 1} of {repeats}, {count:,} trades, {INSTRUMENTS} instruments")
+        console.print(f"engine: run {number + 1} of {repeats}, {count:,} trades")
         runs["pandas groupby, histogram alone"].append(histogram(some) / (len(some) * BURST))
         for name, feed in work.items():
             runs[name].append(feed() / (count - WARM * BURST))
-    return judged({name: statistics.median(found) for name, found in runs.items()})
+    seconds = {name: statistics.median(found) for name, found in runs.items()}
+    indicators = costs(bursts, repeats)
+    shown(seconds, indicators)
+    base, *ours = seconds.values()
+    name = "engine, 1,000 instruments, all on"
+    best = 1 / min(ours)
+    goals = [
+        Goal(name, "trades/s/core", best, GOAL_RATE, "least"),
+        times(f"{name} / pandas histogram alone", "trades/s/core", best, 1 / base, GOAL_RATIO),
+    ]
+    more = {"s_per_trade": seconds, "indicator_s_per_trade": indicators, "load": os.getloadavg()}
+    return goals, more
 
 
 def _checked(bursts: list[MixedTrades], size: int) -> float:
@@ -153,25 +208,14 @@ def _checked(bursts: list[MixedTrades], size: int) -> float:
     return taken
 
 
-def judged(seconds: dict[str, float]) -> int:
-    """Print the table, write the file; 1 when a goal is missed."""
-    base, *ours = seconds.values()
+def shown(seconds: dict[str, float], indicators: dict[str, float]) -> None:
+    """Two tables."""
+    base, *_ = seconds.values()
     table = Table("1,000 instruments, bursts of 1,000", "ns/trade", "trades/s/core", "x pandas")
     for name, figure in seconds.items():
         table.add_row(name, f"{figure * 1e9:,.0f}", f"{1 / figure:,.0f}", f"{base / figure:.2f}")
     console.print(table)
-    best = min(ours)
-    goals = [
-        ("engine, everything on, trades/s on one core", 1 / best, GOAL_RATE),
-        ("engine, everything on / pandas histogram alone", base / best, GOAL_RATIO),
-    ]
-    for name, figure, goal in goals:
-        met = "met   " if figure >= goal else "MISSED"
-        console.print(f"{met} {name}: {figure:,.2f} (goal {goal:,g})")
-    Path("build").mkdir(exist_ok=True)
-    Path("build/bench_engine.json").write_text(json.dumps({"s_per_trade": seconds}, indent=1))
-    return 0 if all(figure >= goal for _, figure, goal in goals) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    table = Table(f"switched off, {INDICATOR_SIZE:,} trades at once", "saves ns/trade")
+    for name, figure in indicators.items():
+        table.add_row(name, f"{figure * 1e9:,.0f}")
+    console.print(table)

@@ -10,6 +10,7 @@ import resource
 import ssl
 import sys
 import time
+import urllib.request
 
 from cryptofeed import FeedHandler
 from cryptofeed.connection import RestEndpoint, Routes, WebsocketEndpoint
@@ -17,21 +18,21 @@ from cryptofeed.defines import TRADES
 from cryptofeed.exchanges import Binance
 
 port, count, symbols = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
+rest, warm = f"http://127.0.0.1:{sys.argv[4]}", int(sys.argv[5])
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 Binance.websocket_endpoints = [
     WebsocketEndpoint(f"wss://127.0.0.1:{port}", options={"ssl": context})
 ]
-Binance.rest_endpoints = [
-    RestEndpoint(f"http://127.0.0.1:{sys.argv[4]}", routes=Routes("/api/v3/exchangeInfo"))
-]
+Binance.rest_endpoints = [RestEndpoint(rest, routes=Routes("/api/v3/exchangeInfo"))]
 state = {"n": 0, "began": 0.0, "cpu": 0.0}
 
 
 async def on_trade(trade, receipt):
-    if state["n"] == 0:
-        state["began"], state["cpu"] = time.perf_counter(), time.process_time()
     state["n"] += 1
+    if state["n"] == warm:
+        urllib.request.urlopen(f"{rest}/go").close()  # noqa: ASYNC210
+        state["began"], state["cpu"] = time.perf_counter(), time.process_time()
 
 
 async def main():
@@ -40,12 +41,13 @@ async def main():
     loop = asyncio.get_running_loop()
     for feed in handler.feeds:
         feed.start(loop)
-    while state["n"] < count * 0.995:  # noqa: ASYNC110
+    while state["n"] < count:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     wall, cpu = time.perf_counter() - state["began"], time.process_time() - state["cpu"]
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        json.dumps({"trades": state["n"], "wall_s": wall, "cpu_s": cpu, "rss_mb": rss}), flush=True
+        json.dumps({"trades": count - warm, "wall_s": wall, "cpu_s": cpu, "rss_mb": rss}),
+        flush=True,
     )
     os._exit(0)
 

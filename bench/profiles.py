@@ -1,28 +1,26 @@
 """Profiles of a day: speed beside a pandas histogram, and bytes of 24 hours of footprints.
 
-`python -m bench.profiles [TAPE] [--quick]` takes a day of Binance spot trades (the shared day when
-none is given, a synthetic one without that), prints a table, writes build/bench_profiles.json and
-exits 1 when a goal is missed. All figures of a run are medians of the same process.
+A real day of Binance spot trades (the shared one) where there is one, else a made-up walk with its
+rows. All figures of a run are medians of the same process.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import random
 import statistics
-import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from time import perf_counter
+from time import process_time
+from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
+from bench.goals import Goal, console
 from orderflow import footprint, packed
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
@@ -40,7 +38,6 @@ INSTRUMENTS = 1_000
 SINGLE_HOURS = 5
 """Hours that keep their minutes; the hours before keep their totals."""
 GOAL_MS, GOAL_MB = 5.0, 400.0
-console = Console(width=110)
 
 
 def minutes_of(tape: Path | None) -> list[FootprintBar]:
@@ -83,14 +80,14 @@ def made_up() -> list[FootprintBar]:
 
 
 def median_ms(work: Callable[[], object], repeats: int) -> float:
-    """Median milliseconds of a call, collections kept out."""
+    """Median milliseconds of processor time of a call, collections kept out."""
     gc.collect()
     gc.disable()
     taken = []
     for _ in range(repeats):
-        start = perf_counter()
+        start = process_time()
         work()
-        taken.append((perf_counter() - start) * 1e3)
+        taken.append((process_time() - start) * 1e3)
     gc.enable()
     return statistics.median(taken)
 
@@ -128,12 +125,15 @@ def copied(block: PackedBars) -> PackedBars:
     return PackedBars(*fixed, block.total_count, bytes(bytearray(block.counts)), *again)  # type: ignore[arg-type]
 
 
-def main() -> int:
-    """Measure, print, judge."""
-    quick = "--quick" in sys.argv
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    shared = Path(os.environ.get("WADM_SHARED", "../shared")) / SHARED_DAY
-    tape = Path(words[0]) if words else shared if shared.exists() else None
+def shared_day() -> Path | None:
+    """The shared day's tape, where it is."""
+    tape = Path(os.environ.get("WADM_SHARED", "../shared")) / SHARED_DAY
+    return tape if tape.exists() else None
+
+
+def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
+    """Measure and print; goals, and all figures."""
+    tape = shared_day()
     bars = minutes_of(tape)
     console.print(f"{len(bars)} minutes from {'a made-up walk' if tape is None else tape.name}")
     repeats = 15 if quick else 60
@@ -165,11 +165,17 @@ def main() -> int:
             lambda: [copied(b) for b in (*old, *newest)], 10
         ),
     }
-    return judged(speed, memory)
+    shown(speed, memory)
+    goals = [
+        Goal("1d profile, value area, nodes, shape", "ms", list(speed.values())[2], GOAL_MS),
+        Goal("the same from 1,440 single minutes", "ms", list(speed.values())[3], GOAL_MS),
+        Goal("24 h of footprints, 1,000 instruments", "MB", list(memory.values())[-1], GOAL_MB),
+    ]
+    return goals, {"speed_ms": speed, "memory_mb": memory}
 
 
-def judged(speed: dict[str, float], memory: dict[str, float]) -> int:
-    """Print the tables, write the file; 1 when a goal is missed."""
+def shown(speed: dict[str, float], memory: dict[str, float]) -> None:
+    """Two tables."""
     base, *_ = speed.values()
     table = Table("1 day, 1 instrument", "ms", "x pandas")
     for name, figure in speed.items():
@@ -180,19 +186,3 @@ def judged(speed: dict[str, float], memory: dict[str, float]) -> int:
     for name, figure in memory.items():
         table.add_row(name, f"{figure:,.0f}", f"{figure / base_mb:.3f}")
     console.print(table)
-    day_ms, single_ms = list(speed.values())[2:4]
-    goals = [
-        ("1d profile with value area, nodes and shape, ms", day_ms, GOAL_MS),
-        ("24 h of footprints of 1,000 instruments, MB", list(memory.values())[-1], GOAL_MB),
-    ]
-    for name, figure, goal in goals:
-        met = "met   " if figure < goal else "MISSED"
-        console.print(f"{met} {name}: {figure:.2f} (goal < {goal:g})")
-    Path("build").mkdir(exist_ok=True)
-    body = {"speed_ms": speed, "memory_mb": memory, "single_minutes_ms": single_ms}
-    Path("build/bench_profiles.json").write_text(json.dumps(body, indent=1))
-    return 0 if all(figure < goal for _, figure, goal in goals) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
