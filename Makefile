@@ -67,6 +67,9 @@ client-types: $(STAMP) ## Write the client's answer types from the server's Open
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)
 
+client-hour: $(STAMP) ## 100 clients of the client library poll for a simulated hour (minutes)
+	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py -k hundred --timeout 3000
+
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
 

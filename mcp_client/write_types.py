@@ -19,27 +19,48 @@ from typing import Any
 from wadm_client.report import Report
 '''
 PLAIN = {"string": "str", "integer": "int", "boolean": "bool", "number": "Decimal", "null": "None"}
-WIDTH = 100
+SHORT = "Short"
 
 
 def source(document: dict[str, Any]) -> str:
     """The module's text."""
     schemas = document["components"]["schemas"]
-    parts = [struct(name, schemas[name]) for name in sorted(schemas)]
-    return HEAD + "\n\n" + "\n\n\n".join(parts) + "\n"
+    twice = of_two_lengths(schemas)
+    classes = {name: struct(name, schemas[name]) for name in schemas}
+    classes |= {SHORT + name: struct(SHORT + name, schemas[name], twice) for name in twice}
+    return HEAD + "\n\n" + "\n\n\n".join(classes[name] for name in sorted(classes)) + "\n"
 
 
-def struct(name: str, schema: dict[str, Any]) -> str:
-    """One class."""
+def of_two_lengths(schemas: dict[str, Any]) -> frozenset[str]:
+    """Answers whose proof may be short (detail=summary, rows), and answers that hold such ones."""
+
+    def chooses(schema: Any) -> bool:
+        if isinstance(schema, dict):
+            named = [one.get("$ref", "").rpartition("/")[2] for one in schema.get("anyOf", ())]
+            both = any(name.startswith(SHORT) and name[len(SHORT) :] in named for name in named)
+            return both or any(chooses(inner) for inner in schema.values())
+        return isinstance(schema, list) and any(chooses(inner) for inner in schema)
+
+    found = {name for name, schema in schemas.items() if chooses(schema)}
+    while True:
+        quoted = {f'"#/components/schemas/{name}"' for name in found}
+        more = {n for n, s in schemas.items() if any(text in json.dumps(s) for text in quoted)}
+        if more <= found:
+            return frozenset(found)
+        found |= more
+
+
+def struct(name: str, schema: dict[str, Any], short: frozenset[str] = frozenset()) -> str:
+    """One class; with names in `short`, the short form of an answer that has two."""
     text = schema.get("description") or name
     lines = [
         f"class {name}(Report, frozen=True, kw_only=True):",
-        f'    """{text.splitlines()[0]}"""',
+        f'    """{"Short form: " if short else ""}{text.splitlines()[0]}"""',
         "",
     ]
     required = set(schema.get("required", ()))
     for field, inner in schema.get("properties", {}).items():
-        kind = annotation(inner)
+        kind = annotation(inner, short)
         if field in required:
             lines.append(f"    {field}: {kind}")
             continue
@@ -56,28 +77,34 @@ def struct(name: str, schema: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip()
 
 
-def annotation(schema: dict[str, Any]) -> str:
+def annotation(schema: dict[str, Any], short: frozenset[str] = frozenset()) -> str:
     """The Python type of a schema; names of enumerations stay open for newer servers."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return SHORT + name if name in short else name
     if "anyOf" in schema:
-        kinds = {one.get("type") for one in schema["anyOf"]}
-        whole = [one for one in schema["anyOf"] if "Short" not in one.get("$ref", "")]
-        options = [annotation(one) for one in whole]  # clients ask for whole answers only
-        if {"number", "string"} <= kinds:
-            options = [option for option in options if option != "str"]
-        return " | ".join(dict.fromkeys(options))
+        return " | ".join(dict.fromkeys(options(schema["anyOf"], short)))
     if "prefixItems" in schema:
-        return f"tuple[{', '.join(annotation(one) for one in schema['prefixItems'])}]"
+        return f"tuple[{', '.join(annotation(one, short) for one in schema['prefixItems'])}]"
     kind = schema.get("type")
     if kind == "array":
-        return f"list[{annotation(schema.get('items', {}))}]"
+        return f"list[{annotation(schema.get('items', {}), short)}]"
     if kind == "object":
         inner = schema.get("additionalProperties", {})
-        return f"dict[str, {annotation(inner) if isinstance(inner, dict) else 'Any'}]"
+        return f"dict[str, {annotation(inner, short) if isinstance(inner, dict) else 'Any'}]"
     if "enum" in schema or "const" in schema:
         return "str"
     return PLAIN.get(str(kind), "Any")
+
+
+def options(choices: list[dict[str, Any]], short: frozenset[str]) -> list[str]:
+    """The types of a union: of a whole and a short form the one that is wanted."""
+    found = [annotation(one, short) for one in choices]
+    pairs = {name for name in found if SHORT + name in found}
+    unwanted = pairs if short else {SHORT + name for name in pairs}
+    if {"number", "string"} <= {one.get("type") for one in choices}:
+        unwanted = unwanted | {"str"}
+    return [name for name in found if name not in unwanted]
 
 
 if __name__ == "__main__":

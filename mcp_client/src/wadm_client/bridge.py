@@ -22,12 +22,14 @@ from wadm_client.clock import Clock
 from wadm_client.config import Config
 from wadm_client.entry import Held, to_entry, to_held
 from wadm_client.errors import ApiError, CacheError, ClientError, NotReadyError, RateLimitedError
+from wadm_client.question import LONGEST_WAIT_S
 from wadm_client.remote import remote
 from wadm_client.shelf import Shelf
 
 M = TypeVar("M", bound=BaseModel)
 KIND = "mcp"
 OFFLINE = -32_002
+DEFAULT_WAIT_S = 20
 
 
 class Bridge:
@@ -88,7 +90,10 @@ class Bridge:
         arguments = params.arguments or {}
         key = f"{KIND}:{params.name}:{json.dumps(arguments, sort_keys=True)}"
         try:
-            result = await remote(self.config, lambda c: c.call_tool(params.name, arguments))
+            limit_s = self.config.timeout_s + _wait_s(params.name, arguments)
+            result = await remote(
+                self.config, lambda c: c.call_tool(params.name, arguments), limit_s
+            )
         except ClientError as error:
             held = self._load(key)
             final = isinstance(error, ApiError) and not _passing(error)
@@ -155,6 +160,13 @@ class Bridge:
         except CacheError:
             return None
         return to_held(entry) if entry is not None and entry.source == self.config.url else None
+
+
+def _wait_s(tool: str, arguments: dict[str, Any]) -> float:
+    """How long the server may sleep before it answers; a wrong argument is for it to refuse."""
+    asked = arguments.get("timeout_s", DEFAULT_WAIT_S) if tool == "wait_for" else 0
+    known = isinstance(asked, int | float) and not isinstance(asked, bool)
+    return float(min(max(asked, 0), LONGEST_WAIT_S)) if known else 0.0
 
 
 def mark(value: Any, passed_ms: int) -> bool:

@@ -20,10 +20,14 @@ from wadm_client.shelf import Shelf
 from wadm_client.talk import Load, Save, Send, Step, Steps, Talk, Wait
 from wadm_client.types import (
     BaseRatesReport,
+    ChangesReport,
+    CompareReport,
     DerivativesReport,
     EventsReport,
+    ExplainReport,
     FlowHistory,
     FootprintReport,
+    KeyLevelsReport,
     OrderFlowReport,
     ProfileHistory,
     SnapshotReport,
@@ -31,6 +35,7 @@ from wadm_client.types import (
     SummaryReport,
     SymbolsReport,
     VolumeProfileReport,
+    WaitReport,
 )
 
 T = TypeVar("T", bound=Report)
@@ -150,6 +155,30 @@ class Client(_Base):
         """Funding, open interest and liquidations by minute."""
         return (self.ask(ask_for.derivatives(symbol, options))).value
 
+    def key_levels(self, symbol: str, **options: Value) -> KeyLevelsReport:
+        """Prices that earlier windows left behind, nearest first."""
+        return (self.ask(ask_for.key_levels(symbol, options))).value
+
+    def compare(self, symbol: str, timeframe: str = "1h", **options: Value) -> CompareReport:
+        """Venues, markets and windows beside each other."""
+        return (self.ask(ask_for.compare(symbol, timeframe, options))).value
+
+    def changes(
+        self, symbol: str, since: int | str, timeframe: str = "1h", **options: Value
+    ) -> ChangesReport:
+        """What moved since a whole minute of at most 26 hours ago."""
+        return (self.ask(ask_for.changes(symbol, since, timeframe, options))).value
+
+    def wait(
+        self, symbol: str, condition: str, value: str, timeout_s: int = 20, **options: Value
+    ) -> WaitReport:
+        """Sleeps on the server: price_above, price_below, delta_z, event, bar_close."""
+        return (self.ask(ask_for.wait(symbol, condition, value, timeout_s, options))).value
+
+    def explain(self, name: str | None = None) -> ExplainReport:
+        """A rule card, or the names of all."""
+        return (self.ask(ask_for.explain(name))).value
+
     def symbols(self) -> SymbolsReport:
         """What the server collects."""
         return (self.ask(ask_for.symbols())).value
@@ -261,6 +290,30 @@ class AsyncClient(_Base):
     async def derivatives(self, symbol: str, **options: Value) -> DerivativesReport:
         """Funding, open interest and liquidations by minute."""
         return (await self.ask(ask_for.derivatives(symbol, options))).value
+
+    async def key_levels(self, symbol: str, **options: Value) -> KeyLevelsReport:
+        """Prices that earlier windows left behind, nearest first."""
+        return (await self.ask(ask_for.key_levels(symbol, options))).value
+
+    async def compare(self, symbol: str, timeframe: str = "1h", **options: Value) -> CompareReport:
+        """Venues, markets and windows beside each other."""
+        return (await self.ask(ask_for.compare(symbol, timeframe, options))).value
+
+    async def changes(
+        self, symbol: str, since: int | str, timeframe: str = "1h", **options: Value
+    ) -> ChangesReport:
+        """What moved since a whole minute of at most 26 hours ago."""
+        return (await self.ask(ask_for.changes(symbol, since, timeframe, options))).value
+
+    async def wait(
+        self, symbol: str, condition: str, value: str, timeout_s: int = 20, **options: Value
+    ) -> WaitReport:
+        """Sleeps on the server: price_above, price_below, delta_z, event, bar_close."""
+        return (await self.ask(ask_for.wait(symbol, condition, value, timeout_s, options))).value
+
+    async def explain(self, name: str | None = None) -> ExplainReport:
+        """A rule card, or the names of all."""
+        return (await self.ask(ask_for.explain(name))).value
 
     async def symbols(self) -> SymbolsReport:
         """What the server collects."""

@@ -30,6 +30,13 @@ def iso(epoch_ms: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{epoch_ms % 1_000:03d}Z"
 
 
+def moment_ms(text: str) -> int:
+    """Epoch milliseconds of ISO-8601, UTC where no zone is given; ValueError for other text."""
+    found = datetime.fromisoformat(text)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return round((found - EPOCH).total_seconds() * 1_000)
+
+
 @functools.cache
 def boot_id() -> str:
     """Names this run of the machine; empty where the system does not tell."""

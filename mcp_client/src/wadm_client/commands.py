@@ -125,6 +125,7 @@ def watch(given: Namespace) -> int:
 
     wanted = Watch(tuple(given.symbols), given.timeframe, given.period, given.interval)
     clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() and not given.json else ""
+    shown: dict[str, SnapshotLine] = {}
 
     def told(_: Watch, answer: Answer[SnapshotReport] | ClientError) -> None:
         if isinstance(answer, ClientError):
@@ -132,7 +133,8 @@ def watch(given: Namespace) -> int:
         elif given.json:
             say(to_json(answer.value).decode())
         else:
-            say(clear + _table(answer.value.symbols))
+            shown.update({line.symbol: line for line in answer.value.symbols})
+            say(clear + _table(list(shown.values())))
 
     return _polled(config_of(given), [wanted], told, given.rounds)
 
@@ -186,7 +188,7 @@ def _polled(config: Config, watches: list[Any], told: Any, rounds: int | None) -
     def noted(watch: Any, answer: Answer[SnapshotReport] | ClientError) -> None:
         code = answer.exit_code if isinstance(answer, ClientError) else 0
         stale = isinstance(answer, Answer) and answer.stale
-        last[watch.question.key] = STALE_EXIT if stale else code
+        last.update(dict.fromkeys(watch.symbols, STALE_EXIT if stale else code))
         told(watch, answer)
 
     async def run() -> None:

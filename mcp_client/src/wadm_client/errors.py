@@ -23,6 +23,10 @@ class UnreachableError(ClientError):
     exit_code = 3
 
 
+class SlowError(UnreachableError):
+    """The server was reached, but no whole answer came in time."""
+
+
 class CertificateError(UnreachableError):
     """The server's certificate was refused. It is never ignored and never retried."""
 

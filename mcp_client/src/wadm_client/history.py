@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from wadm_client import question as ask_for
 from wadm_client.answer import Answer
 from wadm_client.client import AsyncClient, Client
-from wadm_client.clock import EPOCH
+from wadm_client.clock import moment_ms
 from wadm_client.errors import ConfigError, UnreachableError
 from wadm_client.question import Question, Value
 from wadm_client.report import Report
@@ -38,11 +37,9 @@ def to_ms(moment: Moment) -> int:
     if moment.isdecimal():
         return int(moment)
     try:
-        found = datetime.fromisoformat(moment)
+        return moment_ms(moment)
     except ValueError:
         raise ConfigError("a moment is epoch milliseconds or ISO-8601") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return round((found - EPOCH).total_seconds() * 1_000)
 
 
 def step_ms(step: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from wadm_client import question as ask_for
 from wadm_client.answer import Answer
 from wadm_client.client import AsyncClient
 from wadm_client.entry import Held, to_entry
-from wadm_client.errors import ClientError, ConfigError, UnreachableError
+from wadm_client.errors import BadAnswerError, ClientError, ConfigError, SlowError
 from wadm_client.question import MOST_SYMBOLS, Question
 from wadm_client.types import SnapshotReport
 
 LEAST_INTERVAL_S = 1.0
+LATE_S = 3.0
+SPREAD_S = 0.25
 Told = Callable[["Watch", Answer[SnapshotReport] | ClientError], None]
 
 
@@ -88,56 +90,124 @@ def _portions(watch: Watch) -> Iterator[Watch]:
         yield part
 
 
-class Poller:
-    """One task per watch over one client, whose allowance they share."""
+Outcome = Answer[SnapshotReport] | ClientError
 
-    def __init__(self, client: AsyncClient, told: Told = lambda *_: None) -> None:
+
+class Poller:
+    """One task per watch over one client, whose allowance they share.
+
+    A symbol that holds up or spoils the common answer is asked alone until it is well again.
+    """
+
+    def __init__(
+        self, client: AsyncClient, told: Told = lambda *_: None, late_s: float = LATE_S
+    ) -> None:
         self.client = client
         self.told = told
+        self.late_s = late_s
 
     async def run(self, watches: list[Watch], rounds: int | None = None) -> None:
         """Until cancelled, or for a number of rounds."""
         async with asyncio.TaskGroup() as group:
             for watch in watches:
-                group.create_task(self._watch(watch, rounds, group))
+                group.create_task(self._watch(watch, rounds))
 
-    async def _watch(self, watch: Watch, rounds: int | None, group: asyncio.TaskGroup) -> None:
+    async def _watch(self, watch: Watch, rounds: int | None) -> None:
+        apart: dict[str, asyncio.Task[None]] = {}
         failures = 0
-        while rounds is None or rounds > 0:
-            rounds = None if rounds is None else rounds - 1
-            try:
-                answer = await self.client.ask(watch.question, force=True)
-            except ClientError as error:
-                failures += 1
-                self.told(watch, error)
-                if isinstance(error, UnreachableError) and len(watch.symbols) > 1:
-                    for part in watch.split():
-                        group.create_task(self._watch(part, rounds, group))
-                    return
-                wait_s = watch.interval_s + self.client.talk.patience.backoff_s(failures)
-            else:
-                failures = failures + 1 if answer.stale else 0
-                await self._keep(watch, answer)
-                self.told(watch, answer)
-                wait_s = max(watch.interval_s, answer.wait_ms / 1_000)
-            if rounds != 0:
-                await asyncio.sleep(wait_s)
+        try:
+            while rounds is None or rounds > 0:
+                rounds = None if rounds is None else rounds - 1
+                apart = {name: task for name, task in apart.items() if not task.done()}
+                names = tuple(name for name in watch.symbols if name not in apart)
+                wait_s = watch.interval_s
+                if names:
+                    part = replace(watch, symbols=names)
+                    # Looking for the culprit costs a request per symbol: at 0, 1, 3, 7 … failures.
+                    outcome, slow = await self._round(part, search=not failures & failures + 1)
+                    apart |= slow
+                    failures = failures + 1 if _failed(outcome) and not slow else 0
+                    wait_s = 0.0 if slow else self._wait_s(watch, outcome, failures)
+                if rounds != 0:
+                    await asyncio.sleep(wait_s)
+        finally:
+            await _ended(apart.values())
+
+    def _wait_s(self, watch: Watch, outcome: Outcome | None, failures: int) -> float:
+        """Not before the next update; a little apart, so that clients do not come at once."""
+        patience = self.client.talk.patience
+        if failures or not isinstance(outcome, Answer):
+            return watch.interval_s + patience.backoff_s(failures)
+        return max(watch.interval_s, outcome.wait_ms / 1_000) + SPREAD_S * patience.chance()
+
+    async def _round(
+        self, watch: Watch, *, search: bool
+    ) -> tuple[Outcome | None, dict[str, asyncio.Task[None]]]:
+        """The common answer, and the symbols that kept it from coming."""
+        if not search or len(watch.symbols) < 2:
+            return await self._ask(watch), {}
+        asking = asyncio.create_task(self._ask(watch))
+        try:
+            await asyncio.wait({asking}, timeout=self.late_s)
+            if asking.done() and not _spoiled(asking.result()):
+                return asking.result(), {}
+            slow = await self._culprits(watch)
+            if slow:
+                return None, slow
+            return await asking, {}
+        finally:
+            await _ended([asking])
+
+    async def _culprits(self, watch: Watch) -> dict[str, asyncio.Task[None]]:
+        """Every symbol asked alone; those that do not answer go on alone, unless none does."""
+        alone = {part.symbols[0]: asyncio.create_task(self._alone(part)) for part in watch.split()}
+        try:
+            await asyncio.wait(alone.values(), timeout=self.late_s)
+        except asyncio.CancelledError:
+            await _ended(alone.values())
+            raise
+        slow = {name: task for name, task in alone.items() if not task.done()}
+        if len(slow) < len(alone):
+            return slow
+        await _ended(slow.values())
+        return {}
+
+    async def _alone(self, watch: Watch) -> None:
+        """One symbol until it answers in time."""
+        failures = 0
+        while _failed(await self._ask(watch)):
+            failures += 1
+            await asyncio.sleep(self._wait_s(watch, None, failures))
+
+    async def _ask(self, watch: Watch) -> Outcome:
+        try:
+            answer = await self.client.ask(watch.question, force=True)
+        except ClientError as error:
+            self.told(watch, error)
+            return error
+        await self._keep(watch, answer)
+        self.told(watch, answer)
+        return answer
 
     async def _keep(self, watch: Watch, answer: Answer[SnapshotReport]) -> None:
         """The parts of a snapshot as the files that single questions would have."""
         held = self.client.talk.memory.get(watch.question.key)
         if held is None:
             return
-        for question, body, age_ms in self._parts(watch, held, answer):
+        passed_ms = self.client.clock.since_ms(held.at)
+        for question, body, now_ms in self._parts(watch, held, answer):
+            age_ms = None if passed_ms is None else max(0, now_ms - passed_ms)
             part = replace(held, key=question.key, body=body, etag=None, age_ms=age_ms)
             if not answer.stale:
                 self.client.talk.memory.put(part)
+            if self.client.shelf.cache is None:
+                continue
             entry = to_entry(part, self.client.config.url, stale=answer.stale)
             await self.client.on_disk(self.client.shelf.save, question, entry)
 
     def _parts(
         self, watch: Watch, held: Held, answer: Answer[SnapshotReport]
-    ) -> Iterator[tuple[Question[Any], bytes, int | None]]:
+    ) -> Iterator[tuple[Question[Any], bytes, int]]:
         lines = msgspec.json.decode(held.body, type=_Lines).symbols
         for line, typed in zip(lines, answer.value.symbols, strict=True):
             if typed.profile is not None:
@@ -148,3 +218,21 @@ class Poller:
             if typed.flow is not None:
                 asked = ask_for.order_flow(line.symbol, watch.period, watch.options)
                 yield asked, bytes(line.flow), typed.flow.quality.age_ms
+
+
+def _failed(outcome: Outcome | None) -> bool:
+    return not isinstance(outcome, Answer) or outcome.stale
+
+
+def _spoiled(outcome: Outcome) -> bool:
+    """Whether one symbol's part may be to blame."""
+    cause = outcome.cause if isinstance(outcome, Answer) else outcome
+    return isinstance(cause, SlowError | BadAnswerError)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs, and wait until it is over."""
+    found = list(tasks)
+    for task in found:
+        task.cancel()
+    await asyncio.gather(*found, return_exceptions=True)

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar, overload
 from urllib.parse import quote, urlencode
 
 from wadm_client.errors import ConfigError
 from wadm_client.report import Report
 from wadm_client.types import (
     BaseRatesReport,
+    ChangesReport,
+    CompareReport,
     DerivativesReport,
     EventsReport,
+    ExplainReport,
     FlowHistory,
     FootprintReport,
+    KeyLevelsReport,
     OrderFlowReport,
     ProfileHistory,
+    ShortFlowHistory,
+    ShortOrderFlowReport,
+    ShortProfileHistory,
+    ShortSnapshotReport,
+    ShortSummaryReport,
+    ShortVolumeProfileReport,
     SnapshotReport,
     StatusReport,
     SummaryReport,
     SymbolsReport,
     VolumeProfileReport,
+    WaitReport,
 )
 
 T = TypeVar("T", bound=Report)
@@ -30,11 +41,23 @@ Value = str | int | float | None
 Options = Mapping[str, Value]
 SYMBOL = re.compile(r"[A-Za-z0-9:/_.\-]{1,40}")
 MOST_SYMBOLS = 50
+LONGEST_WAIT_S = 60
+SHORT: dict[type[Report], type[Report]] = {
+    VolumeProfileReport: ShortVolumeProfileReport,
+    OrderFlowReport: ShortOrderFlowReport,
+    ProfileHistory: ShortProfileHistory,
+    FlowHistory: ShortFlowHistory,
+    SummaryReport: ShortSummaryReport,
+    SnapshotReport: ShortSnapshotReport,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[T]):
-    """A path, its parameters and the type of the answer. `name` and `step` name its file."""
+    """A path, its parameters and the type of the answer; kind, symbol and step name its file.
+
+    `wait_s` is how long the server may take beyond the usual; what is not kept is never cached.
+    """
 
     kind: str
     path: str
@@ -42,6 +65,8 @@ class Question(Generic[T]):
     symbol: str = ""
     step: str = ""
     params: tuple[tuple[str, str], ...] = field(default=())
+    wait_s: float = 0.0
+    keep: bool = True
 
     @property
     def target(self) -> str:
@@ -70,7 +95,7 @@ def _path(route: str, symbol: str) -> str:
 def _params(options: Options, **own: Value) -> tuple[tuple[str, str], ...]:
     merged = own | dict(options)
     if own.get("whole") and merged.get("detail", "full") != "full":
-        raise ConfigError("typed answers are whole: leave detail out; short ones are for agents")
+        raise ConfigError("these answers are whole: for short ones ask(short(question))")
     merged.pop("whole", None)
     return tuple((name, str(merged[name])) for name in sorted(merged) if merged[name] is not None)
 
@@ -148,6 +173,47 @@ def derivatives(symbol: str, options: Options) -> Question[DerivativesReport]:
     return Question("derivatives", path, DerivativesReport, symbol, "1m", _params(options))
 
 
+def key_levels(symbol: str, options: Options) -> Question[KeyLevelsReport]:
+    """Prices that earlier windows left behind, nearest first."""
+    path = _path("/levels", symbol)
+    return Question("key_levels", path, KeyLevelsReport, symbol, "now", _params(options))
+
+
+def compare(symbol: str, timeframe: str, options: Options) -> Question[CompareReport]:
+    """Venues, markets and windows beside each other."""
+    params = _params(options, timeframe=timeframe)
+    path = _path("/compare", symbol)
+    return Question("compare", path, CompareReport, symbol, timeframe, params)
+
+
+def changes(
+    symbol: str, since: int | str, timeframe: str, options: Options
+) -> Question[ChangesReport]:
+    """What moved since a whole minute of at most 26 hours ago."""
+    params = _params(options, since=since, timeframe=timeframe)
+    path = _path("/changes", symbol)
+    return Question("changes", path, ChangesReport, symbol, timeframe, params)
+
+
+def wait(
+    symbol: str, condition: str, value: str, timeout_s: int, options: Options
+) -> Question[WaitReport]:
+    """Answered when the condition holds or the time is over; an old answer would be a lie."""
+    if not 1 <= timeout_s <= LONGEST_WAIT_S:
+        raise ConfigError(f"timeout_s is 1 to {LONGEST_WAIT_S}")
+    params = _params(options, condition=condition, value=value, timeout_s=timeout_s)
+    path = _path("/wait", symbol)
+    return Question("wait", path, WaitReport, symbol, condition, params, timeout_s, keep=False)
+
+
+def explain(name: str | None) -> Question[ExplainReport]:
+    """A rule card, or the names of all."""
+    if name is not None and not re.fullmatch(r"[a-z0-9_]{1,40}", name):
+        raise ConfigError("a rule card has a name like volume_profile")
+    path = "/explain" if name is None else f"/explain/{name}"
+    return Question("explain", path, ExplainReport, "", name or "all")
+
+
 def symbols() -> Question[SymbolsReport]:
     """What the server collects."""
     return Question("symbols", "/symbols", SymbolsReport)
@@ -161,3 +227,31 @@ def status() -> Question[StatusReport]:
 def _no_history(options: Options) -> None:
     if {"start", "end", "limit"} & set(options):
         raise ConfigError("start, end and limit ask for history: use the history methods")
+
+
+@overload
+def short(
+    question: Question[VolumeProfileReport], detail: str = ...
+) -> Question[ShortVolumeProfileReport]: ...
+@overload
+def short(
+    question: Question[OrderFlowReport], detail: str = ...
+) -> Question[ShortOrderFlowReport]: ...
+@overload
+def short(
+    question: Question[ProfileHistory], detail: str = ...
+) -> Question[ShortProfileHistory]: ...
+@overload
+def short(question: Question[FlowHistory], detail: str = ...) -> Question[ShortFlowHistory]: ...
+@overload
+def short(question: Question[SummaryReport], detail: str = ...) -> Question[ShortSummaryReport]: ...
+@overload
+def short(
+    question: Question[SnapshotReport], detail: str = ...
+) -> Question[ShortSnapshotReport]: ...
+def short(question: Question[Any], detail: str = "summary") -> Question[Any]:
+    """The short form of a whole answer: detail `summary` or `rows`, with the flat proof."""
+    if detail not in {"summary", "rows"} or question.answer not in SHORT:
+        raise ConfigError("detail is summary or rows, of profiles, flows, summaries, snapshots")
+    params = tuple(sorted({**dict(question.params), "detail": detail}.items()))
+    return replace(question, answer=SHORT[question.answer], params=params)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import httpx2
 import msgspec
@@ -15,14 +16,16 @@ from mcp.client.streamable_http import streamable_http_client
 from wadm_client.config import Config
 from wadm_client.errors import (
     ApiError,
+    BadAnswerError,
     ClientError,
     NotReadyError,
     RateLimitedError,
+    TooLargeError,
     UnreachableError,
 )
 from wadm_client.question import Question
 from wadm_client.reply import Reply
-from wadm_client.wire import failure, options
+from wadm_client.wire import AGENT, failure, options
 
 R = TypeVar("R")
 REVISION = "2026-07-28"
@@ -32,30 +35,69 @@ TOOLS = {
     "profile_history": "get_volume_profile",
     "order_flow": "get_order_flow",
     "flow_history": "get_order_flow",
+    "footprint": "get_footprint",
     "events": "get_events",
     "base_rates": "get_base_rates",
+    "key_levels": "get_key_levels",
+    "compare": "compare",
+    "changes": "get_changes",
+    "wait": "wait_for",
+    "explain": "explain",
     "symbols": "list_symbols",
     "status": "get_status",
 }
+NUMBERS = frozenset({"limit", "max_levels", "timeout_s", "max_tokens"})
+WHOLE = frozenset({"volume_profile", "profile_history", "order_flow", "flow_history", "footprint"})
 KINDS: dict[str, type[ApiError]] = {
     "RATE_LIMIT_EXCEEDED": RateLimitedError,
     "NOT_READY": NotReadyError,
 }
 
 
-async def remote(config: Config, work: Callable[[McpClient], Awaitable[R]]) -> R:
+async def remote(
+    config: Config, work: Callable[[McpClient], Awaitable[R]], limit_s: float | None = None
+) -> R:
     """Do something with a connection to the server; a ClientError says what went wrong."""
+    limit_s = limit_s or config.timeout_s
     given = {name: value for name, value in options(config).items() if name != "limits"}
-    given["headers"] = {"User-Agent": "wadm-client"} | (
+    given["timeout"] = limit_s
+    given["headers"] = {"User-Agent": AGENT, "Accept-Encoding": "identity"} | (
         {"X-API-Key": config.key} if config.key else {}
     )
+    given["event_hooks"] = {"response": [partial(_bound, config.most_bytes)]}
     try:
-        async with asyncio.timeout(config.timeout_s), httpx2.AsyncClient(**given) as network:
-            transport = streamable_http_client(config.url + "/mcp", http_client=network)
+        async with asyncio.timeout(limit_s), httpx2.AsyncClient(**given) as network:
+            transport = streamable_http_client(
+                config.url + "/mcp", http_client=network, max_sse_event_size=config.most_bytes
+            )
             async with McpClient(transport, mode=REVISION) as client:
                 return await work(client)
     except Exception as error:  # noqa: BLE001 (whatever fails below, the caller gets one error)
         raise _told(error) from None
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that ends with an error beyond `most` bytes."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, most: int) -> None:
+        self.body, self.most = body, most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.body:
+            size += len(chunk)
+            if size > self.most:
+                raise TooLargeError(f"the answer is larger than {self.most} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self.body.aclose()
+
+
+async def _bound(most: int, response: httpx2.Response) -> None:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise BadAnswerError("the answer has an encoding nobody asked for")
+    response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream), most)
 
 
 def _told(error: BaseException) -> ClientError:
@@ -73,6 +115,21 @@ def _told(error: BaseException) -> ClientError:
     return failure(error) if isinstance(error, Exception) else UnreachableError("no answer")
 
 
+def _arguments(question: Question[Any]) -> dict[str, Any]:
+    """A question's parameters as a tool takes them."""
+    found: dict[str, Any] = {
+        name: int(value) if name in NUMBERS else value for name, value in question.params
+    }
+    if question.kind == "explain":
+        return {} if question.step == "all" else {"name": question.step}
+    if question.kind in {"symbols", "status"}:
+        return found
+    if question.kind == "base_rates":
+        found["kind"] = question.step
+    whole = {"detail": "full"} if question.kind in WHOLE else {}
+    return whole | found | {"symbol": question.symbol}
+
+
 class McpWire:
     """The network of AsyncClient, over MCP: the same questions become calls of tools."""
 
@@ -84,18 +141,9 @@ class McpWire:
         tool = TOOLS.get(question.kind)
         if tool is None:
             raise ApiError(404, "NO_SUCH_TOOL", f"{question.kind} is served over REST only")
-        arguments: dict[str, Any] = {
-            name: int(value) if name in {"limit", "max_levels"} else value
-            for name, value in question.params
-        }
-        if question.kind not in {"symbols", "status"}:
-            arguments |= {"symbol": question.symbol}
-            arguments = (
-                {"detail": "full"} | arguments if "flow" in tool or "profile" in tool else arguments
-            )
-        if question.kind == "base_rates":
-            arguments |= {"kind": question.step}
-        result = await remote(self.config, lambda client: client.call_tool(tool, arguments))
+        arguments = _arguments(question)
+        limit_s = self.config.timeout_s + question.wait_s
+        result = await remote(self.config, lambda c: c.call_tool(tool, arguments), limit_s)
         if result.is_error:
             raise tool_error(result.content)
         return Reply(200, msgspec.json.encode(result.structured_content))

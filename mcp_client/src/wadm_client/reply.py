@@ -32,6 +32,7 @@ class Reply:
     etag: str | None = None
     left: int | None = None
     reset_s: float | None = None
+    date_ms: int | None = None
 
 
 class Body:
@@ -81,7 +82,7 @@ def reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """The reply, or the error the server meant."""
     if status == NOT_MODIFIED or status == 200:
         left, reset_s = rate_left(headers)
-        return Reply(status, body, headers.get("etag"), left, reset_s)
+        return Reply(status, body, headers.get("etag"), left, reset_s, date_ms(headers.get("date")))
     raise refusal(status, headers, body)
 
 
@@ -113,6 +114,14 @@ def retry_after_s(text: str | None, date: str | None = None) -> float | None:
         except (ValueError, TypeError):
             return None
     return min(max(0.0, wait_s), MOST_WAIT_S) if wait_s == wait_s else None
+
+
+def date_ms(text: str | None) -> int | None:
+    """Epoch milliseconds of a Date header: what the server believes."""
+    try:
+        return int(parsedate_to_datetime(text or "").timestamp() * 1_000)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def rate_left(headers: Mapping[str, str]) -> tuple[int | None, float | None]:

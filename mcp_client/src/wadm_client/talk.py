@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from wadm_client.answer import Answer, Origin, later, qualities
+from wadm_client.answer import Answer, Origin, later, next_in_ms, qualities
 from wadm_client.clock import Clock
 from wadm_client.config import Config
 from wadm_client.entry import Entry, Held, to_entry, to_held
@@ -100,6 +100,12 @@ class Talk:
 
     def ask(self, question: Question[T], *, force: bool = False) -> Steps[Answer[T]]:
         """The answer: from memory while it is fresh, else from the server, else marked stale."""
+        if not question.keep:
+            return self._given(
+                question,
+                self._held(question, (yield from self._asked(question, None)), None),
+                "server",
+            )
         held = self.memory.get(question.key)
         origin: Origin = "memory"
         if held is None:
@@ -113,7 +119,7 @@ class Talk:
         except ClientError as error:
             if held is None or not self.offline or not worth_retrying(error):
                 raise
-            return self._given(question, held, origin, str(error) or "no answer")
+            return self._given(question, held, origin, error)
         held = self._held(question, reply, held)
         self.memory.put(held)
         yield Save(question, to_entry(held, self.config.url, stale=False))
@@ -177,7 +183,7 @@ class Talk:
                 known, at=self.clock.stamp(), age_ms=age_ms, fresh_ms=fresh_ms, wait_ms=wait_ms
             )
         found = list(qualities(self._read(question, reply.body)))
-        named = [q.next_update_in_ms for q in found if q.next_update_in_ms is not None]
+        named = [wait for q in found if (wait := next_in_ms(q, reply.date_ms)) is not None]
         fresh_ms = max(0, min([ttl_ms, *named])) if found else 0
         return Held(
             key=question.key,
@@ -189,10 +195,13 @@ class Talk:
             wait_ms=fresh_ms,
         )
 
-    def _given(self, question: Question[T], held: Held, origin: Origin, why: str = "") -> Answer[T]:
-        stale = why != ""
+    def _given(
+        self, question: Question[T], held: Held, origin: Origin, cause: ClientError | None = None
+    ) -> Answer[T]:
+        stale = cause is not None
+        why = "" if cause is None else str(cause) or "no answer"
         age_ms = held.data_age_ms(self.clock)
         value: T = self._read(question, held.body)
         own_ms = max((q.age_ms for q in qualities(value)), default=0)
         value = later(value, max(0, (age_ms or 0) - own_ms), stale=stale)
-        return Answer(value, stale, age_ms, origin, held.wait_ms, why)
+        return Answer(value, stale, age_ms, origin, held.wait_ms, why, cause)

@@ -670,6 +670,68 @@ class RungReport(Report, frozen=True, kw_only=True):
     delta_pct: Decimal | None
 
 
+class ShortFlowHistory(Report, frozen=True, kw_only=True):
+    """Short form: Aligned order flow, oldest first."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    period: str
+    items: list[ShortOrderFlowReport]
+
+
+class ShortOrderFlowReport(Report, frozen=True, kw_only=True):
+    """Short form: Delta, cumulative delta, imbalance and volumes by aggressor."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    exchange: str
+    market: str
+    source: str
+    window: str
+    period_start: str
+    period_end: str
+    timestamp: str
+    period: str
+    delta: Decimal
+    delta_pct: Decimal | None
+    cumulative_delta: Decimal | None
+    cumulative_delta_anchor: str | None
+    buy_volume: Decimal
+    sell_volume: Decimal
+    total_volume: Decimal
+    buy_quote_volume: Decimal
+    sell_quote_volume: Decimal
+    trades_count: SideCounts
+    avg_trade_size: SideSizes
+    imbalance_ratio: Decimal | None
+    buy_ratio: Decimal | None
+    imbalance: Decimal | None
+    min_delta: Decimal | None
+    max_delta: Decimal | None
+    resolution_ms: int | None
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    close: Decimal | None
+    bars: list[FlowBarReport] | None = None
+    vpin: dict[str, VpinReport] | None = None
+    large_trades: list[LargeTradeReport] | None = None
+    market_state: MarketState | None = None
+    reading: FlowReading | None = None
+    context: ContextReport | None = None
+    next_call: str | None = None
+    quality: ShortQuality
+
+
+class ShortProfileHistory(Report, frozen=True, kw_only=True):
+    """Short form: Aligned profiles, oldest first."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    timeframe: str
+    items: list[ShortVolumeProfileReport]
+
+
 class ShortQuality(Report, frozen=True, kw_only=True):
     """The proof of a short answer; wadm://schema/quality describes every field."""
 
@@ -683,6 +745,72 @@ class ShortQuality(Report, frozen=True, kw_only=True):
     next_update_at: str | None
     algo: str
     venues: dict[str, Decimal | None]
+
+
+class ShortSnapshotLine(Report, frozen=True, kw_only=True):
+    """Short form: One symbol in a snapshot: its profile and flow, or why there is none."""
+
+    symbol: str
+    line: MarketLine | None = None
+    profile: ShortVolumeProfileReport | None = None
+    flow: ShortOrderFlowReport | None = None
+    error: str | None = None
+
+
+class ShortSnapshotReport(Report, frozen=True, kw_only=True):
+    """Short form: Several symbols in one answer."""
+
+    dropped: dict[str, int] | None = None
+    source: str
+    timeframe: str
+    period: str
+    symbols: list[ShortSnapshotLine]
+
+
+class ShortSummaryReport(Report, frozen=True, kw_only=True):
+    """Short form: Profile and flow of one symbol together."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    source: str
+    volume_profile: ShortVolumeProfileReport
+    order_flow: ShortOrderFlowReport
+
+
+class ShortVolumeProfileReport(Report, frozen=True, kw_only=True):
+    """Short form: POC, value area and volume at price. Prices are the low price of their row."""
+
+    dropped: dict[str, int] | None = None
+    symbol: str
+    exchange: str
+    market: str
+    source: str
+    window: str
+    period_start: str
+    period_end: str
+    timestamp: str
+    timeframe: str
+    poc: Decimal | None
+    vah: Decimal | None
+    val: Decimal | None
+    poc_high: Decimal | None
+    vah_high: Decimal | None
+    open: Decimal | None
+    close: Decimal | None
+    total_volume: Decimal
+    value_area_volume: Decimal
+    va_method: str
+    va_pct: Decimal | None
+    row_size: Decimal
+    summary: ProfileSummary | None = None
+    levels: list[Level] | None = None
+    histogram: Histogram | None = None
+    levels_truncated: bool
+    facts: Facts | None = None
+    reading: ProfileReading | None = None
+    context: ContextReport | None = None
+    next_call: str | None = None
+    quality: ShortQuality
 
 
 class SideCounts(Report, frozen=True, kw_only=True):

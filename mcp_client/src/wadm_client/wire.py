@@ -10,7 +10,13 @@ from typing import Any
 import httpx2
 
 from wadm_client.config import Config
-from wadm_client.errors import CertificateError, ClientError, ConfigError, UnreachableError
+from wadm_client.errors import (
+    CertificateError,
+    ClientError,
+    ConfigError,
+    SlowError,
+    UnreachableError,
+)
 from wadm_client.question import Question
 from wadm_client.reply import Body, Reply, reply
 
@@ -50,7 +56,7 @@ def failure(error: Exception) -> ClientError:
             return CertificateError(f"the server's certificate was refused: {seen.verify_message}")
         seen = seen.__cause__ or seen.__context__
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
-        return UnreachableError("no whole answer within the time limit")
+        return SlowError("no whole answer within the time limit")
     if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
         return UnreachableError("the connection ended in the middle of the answer")
     return UnreachableError("the server cannot be reached")
@@ -70,9 +76,10 @@ class SyncWire:
 
     def send(self, question: Question[Any], etag: str | None) -> Reply:
         """One request; a ClientError says what went wrong."""
-        url, until_s = self.config.url + question.target, time.monotonic() + self.config.timeout_s
+        url, limit_s = self.config.url + question.target, self.config.timeout_s + question.wait_s
+        until_s, headers = time.monotonic() + limit_s, conditional(etag)
         try:
-            with self.client.stream("GET", url, headers=conditional(etag)) as response:
+            with self.client.stream("GET", url, headers=headers, timeout=limit_s) as response:
                 body = Body(response.headers.get("content-encoding", ""), self.config.most_bytes)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
@@ -96,11 +103,12 @@ class AsyncWire:
 
     async def send(self, question: Question[Any], etag: str | None) -> Reply:
         """One request; a ClientError says what went wrong."""
-        url = self.config.url + question.target
+        url, limit_s = self.config.url + question.target, self.config.timeout_s + question.wait_s
+        headers = conditional(etag)
         try:
             async with (
-                asyncio.timeout(self.config.timeout_s),
-                self.client.stream("GET", url, headers=conditional(etag)) as response,
+                asyncio.timeout(limit_s),
+                self.client.stream("GET", url, headers=headers, timeout=limit_s) as response,
             ):
                 body = Body(response.headers.get("content-encoding", ""), self.config.most_bytes)
                 async for chunk in response.aiter_raw():
