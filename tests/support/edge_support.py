@@ -74,12 +74,10 @@ class Edge:
         run = folder / "run"
         run.mkdir(parents=True)
         (folder / "acme/.well-known/acme-challenge").mkdir(parents=True)
-        authority = Authority.made()
-        pair = authority.issue(NAME, [NAME, "127.0.0.1", "localhost"])
+        self.authority = Authority.made()
         self.ca = folder / "ca.pem"
-        write_public(self.ca, authority.pair.certificate)
-        write_public(folder / "tls.pem", pair.certificate)
-        write_private(folder / "tls.key", pair.key)
+        write_public(self.ca, self.authority.pair.certificate)
+        self.certify(NAME, "127.0.0.1", "localhost")
         servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in upstreams)
         self.values = {
             "EDGE_MODULES": f"daemon off; worker_shutdown_timeout 1s; {_user()}",
@@ -101,6 +99,17 @@ class Edge:
         } | values
         self.config = folder / "nginx.conf"
         self.config.write_text(rendered(self.values))
+
+    def certify(self, *names: str, days: int = 30) -> None:
+        """A new certificate for these names; a running nginx has to be told: `reload`."""
+        pair = self.authority.issue(names[0], names, days)
+        write_public(self.folder / "tls.pem", pair.certificate)
+        write_private(self.folder / "tls.key", pair.key)
+
+    async def reload(self) -> None:
+        """The running nginx reads its files again."""
+        process = await asyncio.create_subprocess_exec(*self.command("-s", "reload"))
+        assert await process.wait() == 0, self.errors.read_text()
 
     @property
     def url(self) -> str:

@@ -53,6 +53,11 @@ def worth_retrying(error: ClientError) -> bool:
     return isinstance(error, UnreachableError | RateLimitedError | NotReadyError | BadAnswerError)
 
 
+def excused(error: ClientError) -> bool:
+    """Whether an older answer, marked stale, is better than the error."""
+    return isinstance(error, TooLargeError) or worth_retrying(error)
+
+
 @dataclass(slots=True)
 class RetryBudget:
     """At most one retry per ten good answers, after a first few: retries never multiply load."""

@@ -18,7 +18,7 @@ from wadm_client.clock import Clock
 from wadm_client.config import Config
 from wadm_client.entry import Entry, Held, to_entry, to_held
 from wadm_client.errors import ApiError, BadAnswerError, ClientError, RateLimitedError
-from wadm_client.patience import Allowance, Patience, RetryBudget, worth_retrying
+from wadm_client.patience import Allowance, Patience, RetryBudget, excused, worth_retrying
 from wadm_client.question import Question
 from wadm_client.reply import Reply
 from wadm_client.report import Report
@@ -117,7 +117,7 @@ class Talk:
         try:
             reply = yield from self._asked(question, None if held is None else held.etag)
         except ClientError as error:
-            if held is None or not self.offline or not worth_retrying(error):
+            if held is None or not self.offline or not excused(error):
                 raise
             return self._given(question, held, origin, error)
         held = self._held(question, reply, held)
