@@ -40,8 +40,8 @@ def test_it_stands_alone(root: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     code = (
-        "import sys, time; t = time.perf_counter(); import wadm_client; "
-        "took = time.perf_counter() - t; import wadm_client.client; "
+        "import sys, time; t = time.process_time(); import wadm_client; "
+        "took = time.process_time() - t; import wadm_client.client; "
         "heavy = {'mcp', 'pandas', 'pyarrow', 'numpy', 'pydantic'} & set(sys.modules); "
         "print(took, heavy)"
     )
@@ -53,7 +53,7 @@ def test_it_stands_alone(root: Path) -> None:
         took, _, heavy = out.strip().partition(" ")
         times.append(float(took))
         assert heavy == "set()"
-    assert min(times) < 0.15
+    assert min(times) < 0.15, "seconds of CPU, so that a busy machine is no reason"
 
 
 @pytest.mark.parametrize(
