@@ -31,6 +31,7 @@ from mcp_server.parameters import (
 from mcp_server.payload import encoded, etag
 from mcp_server.queries import Queries
 from mcp_server.queries.explain import explain
+from mcp_server.queries.indicators import INDICATOR, study_options
 from mcp_server.queries.waits import wait_question
 from orderflow.report import Report
 from orderflow.status_reports import HealthReport
@@ -45,6 +46,7 @@ CACHED = frozenset(
         "/order_flow/{symbol:path}",
         "/footprint/{symbol:path}",
         "/indicators/summary/{symbol:path}",
+        "/indicators/{name}/{symbol:path}",
         "/snapshot",
         "/events",
         "/events/base-rates/{kind}",
@@ -73,6 +75,7 @@ class Http:
             "/order_flow/{symbol:path}": self.order_flow,
             "/footprint/{symbol:path}": self.footprint,
             "/indicators/summary/{symbol:path}": self.summary,
+            "/indicators/{name}/{symbol:path}": self.indicator,
             "/snapshot": self.snapshot,
             "/events": self.events,
             "/events/base-rates/{kind}": self.base_rates,
@@ -120,6 +123,14 @@ class Http:
         """Profile and flow of one symbol."""
         asked, period = self._both(request, SUMMARY, request.path_params["symbol"])
         return self._answer(request, await self.queries.summary(asked, period), asked)
+
+    async def indicator(self, request: Request) -> Response:
+        """One indicator over a stretch of bars."""
+        values = parameters.single_values(request.query_params.multi_items(), INDICATOR)
+        asked = parameters.question(request.path_params["symbol"], values | {"detail": "summary"})
+        about = self.queries.about_indicators
+        report = await about.indicator(request.path_params["name"], asked, study_options(values))
+        return self._answer(request, report, asked)
 
     async def snapshot(self, request: Request) -> Response:
         """Profile and flow of several symbols."""

@@ -29,6 +29,7 @@ from mcp_server.parameters import (
     SYMBOLS,
     WAIT,
 )
+from mcp_server.queries.indicators import INDICATOR, MOST_WINDOWS
 from mcp_server.queries.waits import CONDITIONS, LONGEST_S
 from orderflow import reports
 from orderflow.context_reports import BaseRatesReport, EventsReport
@@ -44,6 +45,9 @@ from orderflow.level_reports import (
 )
 from orderflow.report import Report
 from orderflow.status_reports import HealthReport, StatusReport
+from orderflow.studies import STUDIES
+from orderflow.studies.study import OPERATIONS
+from orderflow.study_reports import IndicatorReport
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
 REQUIRED = frozenset({"symbols", "symbol", "condition", "value"})
@@ -89,6 +93,17 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "condition": ({"type": "string", "enum": list(CONDITIONS)}, "what to wait for"),
     "value": ({"type": "string"}, "a price, deviations, a kind of event or a timeframe"),
     "timeout_s": ({"type": "integer", "minimum": 1, "maximum": LONGEST_S}, "default 20"),
+    "session": (
+        {"type": "string"},
+        "day (default), week, asia, europe, us, or hours like Europe/Berlin 09:00-17:30",
+    ),
+    "anchor": ({"type": "string"}, "epoch ms or ISO-8601: where a sum or a profile begins"),
+    "windows": (
+        {"type": "integer", "minimum": 1, "maximum": MOST_WINDOWS},
+        "newest sessions, default 5",
+    ),
+    "operation": ({"type": "string", "enum": list(OPERATIONS)}, "default compare"),
+    "other": ({"type": "string"}, "START/END: the second window of profile_algebra"),
     "cursor": ({"type": "string"}, "next_cursor of an earlier answer: older events"),
 }
 PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
@@ -104,6 +119,11 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
     ),
     "/footprint/{symbol}": ("Footprint bars", FOOTPRINT, (reports.FootprintReport,)),
     "/indicators/summary/{symbol}": ("Profile and flow", SUMMARY, (reports.SummaryReport,)),
+    "/indicators/{name}/{symbol}": (
+        f"One indicator over a stretch of bars: {', '.join(STUDIES)}",
+        INDICATOR,
+        (IndicatorReport,),
+    ),
     "/snapshot": ("Several symbols in one answer", SNAPSHOT, (reports.SnapshotReport,)),
     "/events": ("Events, newest first", EVENT_NAMES, (EventsReport,)),
     "/events/base-rates/{kind}": (

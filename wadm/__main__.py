@@ -6,9 +6,8 @@ import asyncio
 import os
 import sys
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import msgspec
 import typer
@@ -18,7 +17,6 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
@@ -26,7 +24,6 @@ from rich.table import Table
 from backbone.settings import Settings, read_settings
 from backbone.telemetry import configure_logs
 from mcp_server.openapi import document
-from mcp_server.parameters import moment
 from orderflow.errors import ConfigError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
@@ -35,16 +32,12 @@ from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import agent_commands, backups, house, keys, live, operate
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm.columns import COLUMNS
-from wadm.compute import DEFAULT_INDICATORS, TABLES, Source, StoreSource, TableName, TapeSource
-from wadm.compute import compute as computed
+from wadm.compute_command import compute, decimal_of
 from wadm.loops import run
 from wadm.replay import Replay
 from wadm.settings_page import settings_table
-from wadm.tables import FORMATS, check_format, chosen
 
 PROBLEM, MISUSE, UNREACHABLE = 1, 2, 3
-FAR_FUTURE_MS = 10**14
 app = typer.Typer(
     help="WADM: exact order-flow indicators from every public trade.",
     no_args_is_help=True,
@@ -52,6 +45,7 @@ app = typer.Typer(
 )
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 agent_commands.add(app)
+app.command()(compute)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backups.app, name="backup")
@@ -138,9 +132,9 @@ def replay(  # noqa: PLR0913 (each is an option)
     played = Replay(
         tape,
         instrument,
-        tick_size=_decimal(tick_size, "--tick-size"),
-        lot_size=_decimal(lot_size, "--lot-size"),
-        row_size=_decimal(row_size, "--row-size"),
+        tick_size=decimal_of(tick_size, "--tick-size"),
+        lot_size=decimal_of(lot_size, "--lot-size"),
+        row_size=decimal_of(row_size, "--row-size"),
         method=va_method,
     )
     rows = played.rows(name, step)
@@ -154,91 +148,6 @@ def replay(  # noqa: PLR0913 (each is an option)
         cells = [*columns, "poc", "vah", "val"]
         table.add_row(*(str(row.get(column) or "-") for column in cells))
     out.print(table)
-
-
-@app.command()
-def compute(  # noqa: PLR0913 (each is an option)
-    instrument: Annotated[str, typer.Option(help="For example binance:spot:BTCUSDT.")],
-    tape: Annotated[Path | None, typer.Argument(help="A tape file; none: the store.")] = None,
-    table: Annotated[str, typer.Option(help=", ".join(TABLES))] = "windows",
-    timeframe: Annotated[str, typer.Option(help=", ".join(TIMEFRAMES))] = "1h",
-    indicators: Annotated[str, typer.Option(help=f"By comma: {', '.join(COLUMNS)}")] = ",".join(
-        DEFAULT_INDICATORS
-    ),
-    to: Annotated[
-        Path | None, typer.Option("--out", help=f"{', '.join(FORMATS)}; none: JSON lines.")
-    ] = None,
-    source: Annotated[str, typer.Option(help="Which store: live or simulated.")] = "live",
-    start: Annotated[str | None, typer.Option(help="Stored bars from here on.")] = None,
-    end: Annotated[str | None, typer.Option(help="Stored bars before this.")] = None,
-    tick_size: Annotated[str | None, typer.Option(help="Instead of the inferred one.")] = None,
-    lot_size: Annotated[str | None, typer.Option(help="Instead of the inferred one.")] = None,
-    row_size: Annotated[str | None, typer.Option(help="Row of a tape's profile.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The server's engine over a tape or stored bars, to Parquet, CSV or JSON lines.
-
-    With --json standard output is one object that says what was computed.
-    """
-    if to is not None:
-        check_format(to)
-    (what,) = chosen(table, TABLES, "--table")[:1]
-    steps = [
-        _decimal(text, option)
-        for text, option in (
-            (tick_size, "--tick-size"),
-            (lot_size, "--lot-size"),
-            (row_size, "--row-size"),
-        )
-    ]
-    origin: Source
-    if tape is not None:
-        origin = TapeSource(tape, instrument, *steps)
-    else:
-        origin = _stored(source, instrument, start, end)
-    names = chosen(indicators, tuple(COLUMNS), "--indicators")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes) as progress:
-        task = progress.add_task(f"{instrument} {timeframe}", total=None)
-        found = computed(
-            origin,
-            timeframe=timeframe,
-            indicators=names,
-            table=cast("TableName", what),
-            progress=lambda done, of: progress.update(task, completed=done, total=of),
-        )
-    if to is not None:
-        found.write(to)
-    elif not as_json:
-        sys.stdout.writelines(line + "\n" for line in found.lines())
-    if as_json:
-        summary = found.summary() | {"out": None if to is None else str(to)}
-        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
-    if not found.rows:
-        notes.print("[bold red]error:[/] there is nothing in this source for that question")
-        raise typer.Exit(PROBLEM)
-
-
-def _stored(source: str, instrument: str, start: str | None, end: str | None) -> StoreSource:
-    """Stored bars of a time span; by default everything that is kept."""
-    if source not in ("live", "simulated"):
-        raise ConfigError("--source must be one of: live, simulated")
-    first, last = moment(start, "--start"), moment(end, "--end")
-    configure_logs("warning")
-    settings = read_settings(os.environ)
-    return StoreSource(settings, source, instrument, first or 0, last or FAR_FUTURE_MS)
-
-
-def _decimal(text: str | None, option: str) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ConfigError(f"{option} must be a decimal number") from None
-    if not value.is_finite() or value <= 0:
-        raise ConfigError(f"{option} must be a positive decimal number")
-    return value.normalize()
 
 
 def _day(text: str) -> date:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from backbone.clock import wall_ms
 from backbone.settings import Settings
@@ -26,6 +26,9 @@ from orderflow.encoding import bar_from_body
 from orderflow.errors import ConfigError
 from orderflow.event import EVENT_SERIES, HORIZONS_MIN, Event, events_from_body
 from orderflow.footprint import FootprintBar
+from orderflow.studies import STUDIES, find_study, studied
+from orderflow.studies.calendar import FIXED, fitting
+from orderflow.studies.study import Options, Studied
 from orderflow.timeframe import TIMEFRAMES, parse_timeframe
 from processor.chronicle import Chapter, closed_bars
 from processor.engine import Results
@@ -33,15 +36,17 @@ from wadm.columns import COLUMNS, Row, Running, row_lines
 from wadm.compose import opened_store
 from wadm.replay import Replay
 from wadm.tables import Computed
+from wadm.tape_vpin import tape_vpin
 
-TableName = Literal["windows", "rows", "events"]
-TABLES: tuple[TableName, ...] = ("windows", "rows", "events")
+TABLES: tuple[str, ...] = ("windows", "rows", "events", *STUDIES)
+"""Windows with columns, volume at price, events, and every study by name."""
 DEFAULT_INDICATORS = ("flow", "profile")
 PAGE = 500
 """Stored bars read at once."""
 Progress = Callable[[int, int], None]
 """Called with (done, of)."""
 Piece = tuple[FootprintBar, Quality | None]
+NO_OPTIONS = Options()
 
 
 class Source(Protocol):
@@ -94,6 +99,10 @@ class TapeSource:
             progress(played.applied, of)
             yield bar, quality
         progress(of, of)
+
+    def vpin(self, timeframe: str, options: Options, progress: Progress) -> Studied:
+        """VPIN from single trades at the end of every window; `options.bucket` fixes its size."""
+        return tape_vpin(self._replay(), TIMEFRAMES[timeframe], options.bucket, progress)
 
     def events(self, progress: Progress) -> Iterator[Event]:
         """What the detectors see, with the outcomes inside the tape; published when seen."""
@@ -158,21 +167,25 @@ class StoreSource:
 def compute(
     source: Source,
     *,
-    timeframe: str = "1h",
+    timeframe: str | None = None,
     indicators: Sequence[str] = DEFAULT_INDICATORS,
-    table: TableName = "windows",
+    table: str = "windows",
+    options: Options = NO_OPTIONS,
     progress: Progress = lambda done, of: None,
 ) -> Computed:
     """One table of a tape or of stored bars, the same numbers as the server's.
 
-    `windows`: one row a window, with the columns of the chosen indicators (COLUMNS). `rows`:
-    volume at price of every window. `events`: what the detectors saw, with outcomes; all
-    timeframes. ConfigError or ValidationError for what does not exist; DomainError for a tape
-    whose prices fit no step.
+    `windows`: one row a window (of an hour unless asked), with the columns of the chosen
+    indicators (COLUMNS). `rows`: volume at price of every window. `events`: what the detectors
+    saw, with outcomes; all timeframes. Any other name is a study (STUDIES): its items as rows,
+    its facts beside them. ConfigError or ValidationError for what does not exist; DomainError for
+    a tape whose prices fit no step.
     """
-    name = parse_timeframe(timeframe)
     if table not in TABLES:
         raise ConfigError(f"table must be one of: {', '.join(TABLES)}")
+    if table in STUDIES:
+        return _studied(source, table, timeframe, options, progress)
+    name = parse_timeframe(timeframe or "1h")
     if unknown := [indicator for indicator in indicators if indicator not in COLUMNS]:
         raise ConfigError(f"unknown indicator {unknown[0]}; allowed: {', '.join(COLUMNS)}")
     if table == "events":
@@ -189,6 +202,42 @@ def compute(
             head |= COLUMNS[indicator](bar, running)
         rows.append(head | _proof(quality))
     return Computed(table, source.instrument, name, rows)
+
+
+def _studied(
+    source: Source, table: str, timeframe: str | None, options: Options, progress: Progress
+) -> Computed:
+    """A study over every window of the source; a tape gives VPIN from its trades."""
+    study = find_study(table)
+    wanted = None if timeframe is None else parse_timeframe(timeframe)
+    if table == "vpin" and isinstance(source, TapeSource):
+        name = wanted or study.timeframe
+        found = source.vpin(name, options, progress)
+    else:
+        name = study.checked(wanted)
+        if timeframe is None and "session" in study.takes and options.session not in FIXED:
+            name = fitting(options.session, name, wall_ms())
+        bars = _bars(source, name, options, progress)
+        found = studied(table, bars, options)
+    rows = found.items or ([found.facts] if found.facts else [])
+    return Computed(table, source.instrument, name, rows, found.facts, found.reason)
+
+
+def _bars(
+    source: Source, timeframe: str, options: Options, progress: Progress
+) -> list[FootprintBar]:
+    """The windows a study reads; a comparison may be of two stretches."""
+    every = [bar for bar, _ in source.pieces(timeframe, progress)]
+    if options.first is None or options.other is None:
+        return every
+    return [
+        bar
+        for bar in every
+        if any(
+            span.start_ms <= bar.flow.start_ms < span.end_ms
+            for span in (options.first, options.other)
+        )
+    ]
 
 
 def _proof(quality: Quality | None) -> Row:

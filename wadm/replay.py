@@ -84,7 +84,8 @@ class Replay:
             raise ConfigError(f"{path.name} has no trade that counts")
         return track
 
-    def _batches(self) -> Iterator[TradeBatch]:
+    def batches(self) -> Iterator[TradeBatch]:
+        """The trades that count, in the order of the tape."""
         for start in range(0, len(self.trades), TRADES_PER_BATCH):
             yield _batch(self.track, self.trades.matrix(start, start + TRADES_PER_BATCH))
 
@@ -100,7 +101,7 @@ class Replay:
         self.engine.handle(Watermark([self.name], floor_ms(start, MINUTE_MS), CONNECTION))
         at = aligned(start, length_ms)
         now = start
-        for batch in self._batches():
+        for batch in self.batches():
             self.engine.handle(batch)
             now = batch.event_ms[-1]
             self.engine.handle(Watermark([self.name], now, CONNECTION))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOMENTS = frozenset({"period_start", "period_end", "at"})
+START = ("period_start", "at")
 """Columns that hold ISO-8601 text in rows, CSV and JSON, and timestamps in frames and Parquet."""
 FORMATS = (".parquet", ".csv", ".jsonl")
 MOST_DIGITS = 38
@@ -27,12 +28,17 @@ ENCODER = msgspec.json.Encoder(decimal_format="string")
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Rows of one table in time order; numbers are exact decimals and whole numbers."""
+    """Rows of one table in time order; numbers are exact decimals and whole numbers.
+
+    `facts`: what a study says about the whole stretch; `reason`: why it says less than it could.
+    """
 
     table: str
     instrument: str
     timeframe: str
     rows: list[Row] = field(default_factory=list)
+    facts: Row = field(default_factory=dict)
+    reason: str | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -64,10 +70,19 @@ class Computed:
             "timeframe": self.timeframe,
             "rows": len(self.rows),
             "columns": self.columns,
-            "first": self.rows[0]["period_start"] if self.rows else None,
-            "last": self.rows[-1]["period_start"] if self.rows else None,
+            "first": self._moment(0),
+            "last": self._moment(-1),
             "states": states,
+            "facts": msgspec.json.decode(ENCODER.encode(self.facts)),
+            "reason": self.reason,
         }
+
+    def _moment(self, place: int) -> str | None:
+        """Start of a row, where rows have one."""
+        if not self.rows:
+            return None
+        row = self.rows[place]
+        return next((row[name] for name in START if row.get(name)), None)
 
     def write(self, path: Path) -> None:
         """By the ending of the name: .parquet, .csv or .jsonl; whole or not at all."""
@@ -106,7 +121,7 @@ class Computed:
             values = [row.get(name) for row in self.rows]
             decimals = [value for value in values if isinstance(value, Decimal)]
             if name in MOMENTS:
-                moments = [datetime.fromisoformat(str(value)) for value in values]
+                moments = [None if v is None else datetime.fromisoformat(str(v)) for v in values]
                 arrays.append(pa.array(moments, pa.timestamp("ms", "UTC")))
             elif decimals:
                 scale = max(max(0, -int(value.as_tuple().exponent)) for value in decimals)

@@ -18,6 +18,7 @@ from mcp_server.derivatives import DerivativeQueries
 from mcp_server.events import EventQueries
 from mcp_server.parameters import Question
 from mcp_server.queries.compare import CompareQueries
+from mcp_server.queries.indicators import IndicatorQueries
 from mcp_server.queries.levels import LevelQueries
 from mcp_server.queries.lines import market_line, whole_line
 from mcp_server.queries.reading import Reading, flow_part
@@ -65,6 +66,7 @@ class Queries:
         self.about_events = EventQueries(live, store)
         self.about_levels = LevelQueries(self.read)
         self.about_sides = CompareQueries(self.read, self.about_events)
+        self.about_indicators = IndicatorQueries(self.read)
         self.about_waits = WaitQueries(self.read, self.about_events)
         self.about_derivatives = DerivativeQueries(live, store)
 

@@ -27,6 +27,7 @@ def add_tools(mcp: MCPServer, queries: Queries, *, aliases: bool = False) -> Non
     now.add_value_tools(mcp, queries)
     now.add_flow_tools(mcp, queries)
     around.add_past_tools(mcp, queries)
+    around.add_study_tools(mcp, queries)
     around.add_side_tools(mcp, queries)
     around.add_service_tools(mcp, queries)
     listed(mcp, now.REPORTS | around.REPORTS)

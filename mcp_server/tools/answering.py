@@ -21,12 +21,12 @@ from orderflow.report import Report
 READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 """The other two hints mean nothing for a tool that only reads."""
 Result: TypeAlias = Annotated[CallToolResult, Answered]
-Symbol = Annotated[str, Field(description="e.g. BTCUSDT, BINANCE:BTCUSDT.P, bybit:spot:BTCUSDT")]
-Exchange = Annotated[str | None, Field(description="a venue; default all together")]
+Symbol = Annotated[str, Field(description="BTCUSDT or bybit:spot:BTCUSDT")]
+Exchange = Annotated[str | None, Field(description="default all")]
 MarketName = Annotated[Literal["spot", "perp", "all"] | None, Field(description="default perp")]
 WindowName = Annotated[Literal["rolling", "aligned"] | None, Field()]
-Moment = Annotated[str | None, Field(description="ISO-8601 or epoch ms")]
-AsOf = Annotated[str | None, Field(description="only what was published by then")]
+Moment = Annotated[str | None, Field(description="ISO-8601 or ms")]
+AsOf = Annotated[str | None, Field(description="published by then")]
 ContextName = Annotated[Literal["same_hour", "all_hours", "none"] | None, Field()]
 Limit = Annotated[int | None, Field(description="newest aligned windows")]
 Detail = Literal["summary", "rows", "full"]

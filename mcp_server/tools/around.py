@@ -9,10 +9,12 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from mcp_server import parameters
+from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES
 from mcp_server.parameters import CHANGES, COMPARE, LEVELS, Numbers
 from mcp_server.queries import Queries
 from mcp_server.queries.explain import explain as explain_card
+from mcp_server.queries.indicators import INDICATOR, STUDY_NAMES, study_options
 from mcp_server.queries.waits import WaitQuestion, wait_question
 from mcp_server.tools.answering import (
     READ_ONLY,
@@ -32,6 +34,7 @@ from mcp_server.tools.answering import (
     values_of,
 )
 from orderflow.context_reports import BaseRatesReport, EventsReport
+from orderflow.derivative_reports import DerivativesReport
 from orderflow.errors import RequestError
 from orderflow.level_reports import (
     ChangesReport,
@@ -42,9 +45,12 @@ from orderflow.level_reports import (
 )
 from orderflow.report import Report
 from orderflow.status_reports import StatusReport
+from orderflow.study_reports import IndicatorReport
 
 REPORTS: dict[str, tuple[type[Report], ...]] = {
     "get_key_levels": (KeyLevelsReport,),
+    "get_indicator": (IndicatorReport,),
+    "get_derivatives": (DerivativesReport,),
     "get_events": (EventsReport,),
     "get_base_rates": (BaseRatesReport,),
     "compare": (CompareReport,),
@@ -110,6 +116,59 @@ def add_past_tools(mcp: MCPServer, queries: Queries) -> None:
         Call before reading anything into an event."""
         asked = about_events({**locals()}, RATE_NAMES)
         return await answered(queries.about_events.base_rates(kind, asked), numbers, max_tokens)
+
+
+def add_study_tools(mcp: MCPServer, queries: Queries) -> None:
+    """Single indicators, and what perpetuals say beside their trades."""
+
+    @mcp.tool(title="One indicator", annotations=READ_ONLY)
+    async def get_indicator(  # noqa: PLR0913 (each is a parameter of the question)
+        name: Annotated[str, Field(description="see explain")],
+        symbol: Symbol,
+        timeframe: str | None = None,
+        start: Moment = None,
+        end: Moment = None,
+        limit: Annotated[int | None, Field(description="newest bars")] = None,
+        session: Annotated[
+            str | None, Field(description="day week asia europe us, or ZONE HH:MM-HH:MM")
+        ] = None,
+        anchor: Moment = None,
+        windows: Annotated[int | None, Field(description="sessions, default 5")] = None,
+        operation: Literal["compare", "merge", "subtract"] | None = None,
+        other: Annotated[str | None, Field(description="second window START/END")] = None,
+        exchange: Exchange = None,
+        market: MarketName = None,
+        as_of: AsOf = None,
+        numbers: Numbers = "string",
+        max_tokens: MaxTokens = None,
+    ) -> Result:
+        """Any rule card as numbers: sessions, composite, naked_levels, market_profile (TPO), vwap
+        since an anchor, cvd candles, kyle, wyckoff_*, profile_algebra."""
+        given = {**locals()}
+        asked = question(
+            given | {"detail": "summary"},
+            [*(n for n in INDICATOR if n not in STUDY_NAMES), "detail"],
+            "timeframe",
+        )
+        try:
+            options = study_options(values_of(given, STUDY_NAMES))
+        except RequestError as error:
+            raise refused(error) from error
+        report = queries.about_indicators.indicator(name, asked, options)
+        return await answered(report, numbers, max_tokens)
+
+    @mcp.tool(title="Derivatives", annotations=READ_ONLY)
+    async def get_derivatives(
+        symbol: Symbol,
+        exchange: Exchange = None,
+        limit: Annotated[int, Field(description="newest minutes")] = 5,
+        numbers: Numbers = "string",
+        max_tokens: MaxTokens = None,
+    ) -> Result:
+        """Funding, open interest, liquidations of perpetuals by minute; not part of trade
+        numbers."""
+        asked = question({**locals()}, DERIVATIVE_NAMES, "timeframe")
+        return await answered(queries.about_derivatives.derivatives(asked), numbers, max_tokens)
 
 
 def add_side_tools(mcp: MCPServer, queries: Queries) -> None:

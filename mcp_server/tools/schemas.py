@@ -26,7 +26,8 @@ class Answered(BaseModel):
 
 
 def compact(*models: type[Report]) -> dict[str, Any]:
-    """Top-level names and types of a tool's reports; what all of them hold is required."""
+    """Top-level names of a tool's reports, with their types unless they may be null; what all of
+    them hold is required."""
     properties: dict[str, Any] = {}
     required: set[str] | None = None
     for model in models:
@@ -45,7 +46,7 @@ def _typed(name: str, field: dict[str, Any], known: dict[str, Any]) -> dict[str,
     if name == "quality":
         return QUALITY
     names = sorted(_types(field, known))
-    if not names:
+    if not names or "null" in names:
         return {}
     return {"type": names[0] if len(names) == 1 else names}
 
@@ -92,6 +93,7 @@ def listed(mcp: MCPServer, reports: dict[str, tuple[type[Report], ...]]) -> None
         tool = mcp._tool_manager.get_tool(name)
         if tool is None:
             raise KeyError(name)
+        tool.description = " ".join(tool.description.split())
         tool.parameters = slim(tool.parameters)
         tool.fn_metadata.output_schema = compact(*models)
         tool.__dict__.pop("output_schema", None)
