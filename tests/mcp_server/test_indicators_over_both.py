@@ -25,6 +25,7 @@ MINUTES = 66
 OTHER = f"{iso(START_MS)}/{iso(START_MS + 30 * MINUTE)}"
 ASKED: dict[str, dict[str, str]] = {
     "profile_algebra": {"other": OTHER},
+    "value_migration": {"timeframe": "15m"},
     "composite": {"session": "UTC 00:00-01:00"},
     "naked_levels": {"session": "UTC 00:00-01:00"},
     "market_profile": {"session": "UTC 00:00-02:00"},
@@ -84,7 +85,7 @@ async def test_every_card_over_both(trip: Journey) -> None:
                 assert rest["reason"], name
             if rest["reason"]:
                 empty.append(name)
-    assert set(empty) <= {"size_class_cvd", "large_trades", "vpin"}, empty
+    assert set(empty) <= {"size_class_cvd", "large_trades", "vpin", "roll"}, empty
 
 
 async def test_cards_inside_answers(trip: Journey) -> None:
