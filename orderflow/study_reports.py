@@ -21,9 +21,9 @@ class IndicatorReport(Answer):
     source: str
     timeframe: str = Field(description="length of the bars it was made from")
     bars_used: int
-    period_start: str | None = Field(description="of the oldest bar")
-    period_end: str | None = Field(description="of the newest bar")
+    period_start: str = Field(description="of the oldest bar")
+    period_end: str = Field(description="of the newest bar")
     facts: dict[str, Any] = Field(description="numbers about the whole stretch")
     items: list[dict[str, Any]] = Field(description="bars, levels, sessions or evidence")
     reason: str | None = Field(default=None, description="why numbers are missing")
-    quality: ShortQuality | None = Field(description="null without a bar")
+    quality: ShortQuality

@@ -44,6 +44,7 @@ INDICATOR = (
 )
 MOST_WINDOWS = 30
 WEEK_DAYS = 7
+NOTHING = "no closed bar of this time was collected; ask other bars with timeframe, or start"
 Parts = list[list[FootprintPart]]
 
 
@@ -84,6 +85,8 @@ class IndicatorQueries:
             now = min(now, asked.as_of_ms)
         timeframe = self._timeframe(study, asked, options, now)
         parts = await self._parts(study, asked, options, (selection, timeframe, now))
+        if not parts:
+            raise NotFoundError(NOTHING)
         bars = [footprint.beside([part.bar for part in row]) for row in parts]
         if asked.start_ms is not None and asked.end_ms is not None:
             first = Window(asked.start_ms, asked.end_ms)
@@ -98,8 +101,8 @@ class IndicatorQueries:
             source=self.read.live.source,
             timeframe=timeframe,
             bars_used=len(bars),
-            period_start=iso(bars[0].flow.start_ms) if bars else None,
-            period_end=iso(bars[-1].flow.end_ms) if bars else None,
+            period_start=iso(bars[0].flow.start_ms),
+            period_end=iso(bars[-1].flow.end_ms),
             facts=found.facts,
             items=found.items,
             reason=found.reason,
@@ -179,10 +182,8 @@ class IndicatorQueries:
         selection: Selection,
         parts: Parts,
         timeframe: str,
-    ) -> ShortQuality | None:
+    ) -> ShortQuality:
         """The proof of every bar together, stream by stream."""
-        if not parts:
-            return None
         streams = [_stream([row[place] for row in parts]) for place in range(len(parts[0]))]
         wanted = self.read.wanted(
             replace(asked, detail="full", limit=1 if asked.history else None), selection, timeframe

@@ -127,7 +127,7 @@ def add_study_tools(mcp: MCPServer, queries: Queries) -> None:
         symbol: Symbol,
         timeframe: str | None = None,
         start: Moment = None,
-        end: Moment = None,
+        end: str | None = None,
         limit: Annotated[int | None, Field(description="newest bars")] = None,
         session: Annotated[
             str | None, Field(description="day week asia europe us, or ZONE HH:MM-HH:MM")
@@ -142,8 +142,8 @@ def add_study_tools(mcp: MCPServer, queries: Queries) -> None:
         numbers: Numbers = "string",
         max_tokens: MaxTokens = None,
     ) -> Result:
-        """Any rule card as numbers: sessions, composite, naked_levels, market_profile (TPO), vwap
-        since an anchor, cvd candles, kyle, wyckoff_*, profile_algebra."""
+        """Any rule card as numbers: sessions, composite, naked_levels, market_profile, anchored
+        vwap, cvd candles, kyle, wyckoff_*, profile_algebra."""
         given = {**locals()}
         asked = question(
             given | {"detail": "summary"},

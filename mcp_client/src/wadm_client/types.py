@@ -389,6 +389,26 @@ class HorizonReport(Report, frozen=True, kw_only=True):
     quantiles_pct: dict[str, Decimal]
 
 
+class IndicatorReport(Report, frozen=True, kw_only=True):
+    """One indicator; `explain` of the same name says what every number means."""
+
+    dropped: dict[str, int] | None = None
+    name: str
+    algo: str
+    symbol: str
+    exchange: str
+    market: str
+    source: str
+    timeframe: str
+    bars_used: int
+    period_start: str
+    period_end: str
+    facts: dict[str, Any]
+    items: list[dict[str, Any]]
+    reason: str | None = None
+    quality: ShortQuality
+
+
 class InstrumentContext(Report, frozen=True, kw_only=True):
     """One instrument's numbers against its own history."""
 
