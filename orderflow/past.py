@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from orderflow.evidence import part_of
 from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar, Rows, sum_rows
+from orderflow.grid import plain
 from orderflow.quantile import Exact, quantile
 from orderflow.series import with_current
 
@@ -110,6 +112,11 @@ def close_position_pct(bar: FlowBar) -> Fraction | None:
 def row_ticks(bar: FootprintBar) -> int:
     """Ticks per row."""
     return whole_ratio(bar.row_size, bar.flow.tick_size)
+
+
+def price_of(ticks: Decimal, tick_size: Decimal) -> Decimal:
+    """A price of so many ticks, given as a decimal."""
+    return plain(ticks * tick_size)
 
 
 def scale_of(before: FootprintBar, after: FootprintBar) -> int:

@@ -6,14 +6,14 @@ it asks for first (`missing`), so that a restart, a late repair and normal work 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from orderflow.completeness import Quality
 from orderflow.content import bar_hash
-from orderflow.detectors import DEPTHS, RULES
+from orderflow.detectors import ACROSS, DEPTHS, RULES
 from orderflow.detectors.rule import Finding, Look
 from orderflow.distribution import Page, is_complete, page_end
 from orderflow.event import CORRECTION, HORIZONS_MIN, Change, Event, Source, event_id
@@ -23,13 +23,17 @@ from orderflow.timeframe import MINUTE_MS, TIMEFRAMES
 from processor.engine import Results
 from processor.eventmaker import KEPT_MS, DueEvents, EventMaker, Minutes, Seen
 from processor.hours import DuePage, HourPages
-from processor.recent import SLACK, RecentBars, RowsOf
+from processor.recent import SLACK, MarketsOf, RecentBars, RowsOf, spot_of
 
 OVERDUE_MS = 24 * 60 * MINUTE_MS
 """After a start, outcomes of events this old are still looked for."""
 CORRECTION_RULE = "correction/1"
 TRACKED = frozenset({"1m", *DEPTHS})
 """Timeframes of which the newest bars are held."""
+
+
+def _nobody(name: str) -> None:
+    """No other stream."""
 
 
 class Need(NamedTuple):
@@ -63,10 +67,17 @@ class Due(NamedTuple):
 
 
 class Chapter:
-    """Everything the chronicle holds of one instrument; bounded by time."""
+    """Everything the chronicle holds of one instrument; bounded by time.
 
-    def __init__(self, instrument: str) -> None:
+    `spot_minutes`: closed minutes of the spot market of a perpetual, None where it isn't collected.
+    """
+
+    def __init__(
+        self, instrument: str, spot_minutes: Callable[[str], Minutes | None] = _nobody
+    ) -> None:
         self.instrument = instrument
+        self.spot_name = spot_of(instrument)
+        self.spot_minutes = spot_minutes
         self.maker = EventMaker(instrument)
         self.hours = HourPages(instrument)
         self.recent = RecentBars()
@@ -171,23 +182,52 @@ class Chapter:
         for minute in pages:
             self.maker.fill_page(minute, minutes, wall_ms)
 
+    def look_across(
+        self, windows: Sequence[tuple[str, int]], minutes: Minutes, wall_ms: int
+    ) -> None:
+        """Windows (timeframe, start) of the other market closed: ask again what both decide."""
+        for timeframe, start in windows:
+            held = self.recent.seen(timeframe, start)
+            if held is None or self.maker.missing(held[0].flow.end_ms):
+                continue
+            bar, state, complete = held
+            seen = Seen(timeframe, bar.flow, state, complete)
+            self._ask(ACROSS, bar, seen, minutes, (wall_ms, None))
+            self.maker.fill_page(bar.flow.end_ms, minutes, wall_ms)
+
     def _look(
         self, bar: Closed, minutes: Minutes, wall_ms: int, correction: str | None
     ) -> list[str]:
-        """Run the rules of this timeframe on a bar."""
-        rules = [rule for rule in RULES if bar.timeframe in rule.timeframes]
-        depth = DEPTHS.get(bar.timeframe, 0)
-        before = self.recent.before(bar.timeframe, bar.flow.start_ms, depth)
-        look = Look(bar.timeframe, bar.bar, before, RowsOf(minutes))
-        found = [(rule, claim) for rule in rules for claim in rule.find(look)]
-        claims = [(rule, claim, self._sources(bar, claim)) for rule, claim in found]
+        """Run the rules on a bar; those that need the other market only where it is known."""
+        known = self._markets(minutes)(bar.flow.start_ms, bar.flow.end_ms) is not None
+        kinds = frozenset(rule.kind for rule in RULES if known or not rule.across)
         seen = Seen(bar.timeframe, bar.flow, str(bar.quality.state), is_complete(bar.quality))
-        return self.maker.look(seen, claims, wall_ms, correction)
+        return self._ask(kinds, bar.bar, seen, minutes, (wall_ms, correction))
 
-    def _sources(self, bar: Closed, claim: Finding) -> list[Source]:
+    def _ask(
+        self,
+        kinds: frozenset[str],
+        bar: FootprintBar,
+        seen: Seen,
+        minutes: Minutes,
+        said: tuple[int, str | None],
+    ) -> list[str]:
+        """What rules of these kinds claim of a bar; `said`: when, and by which correction."""
+        name, start = seen.timeframe, bar.flow.start_ms
+        rules = [rule for rule in RULES if rule.kind in kinds and name in rule.timeframes]
+        before = self.recent.before(name, start, DEPTHS.get(name, 0))
+        look = Look(name, bar, before, RowsOf(minutes), self._markets(minutes))
+        found = [(rule, claim) for rule in rules for claim in rule.find(look)]
+        claims = [(rule, claim, self._sources(name, start, claim)) for rule, claim in found]
+        return self.maker.look(seen, claims, *said, kinds)
+
+    def _markets(self, minutes: Minutes) -> MarketsOf:
+        """The minutes of the spot market beside those of this perpetual."""
+        return MarketsOf(minutes, self.spot_name, self.spot_minutes)
+
+    def _sources(self, timeframe: str, start_ms: int, claim: Finding) -> list[Source]:
         """The bars a claim names, its own last."""
-        starts = [*claim.pivots, bar.flow.start_ms]
-        found = [self.recent.source(bar.timeframe, start) for start in starts]
+        found = [self.recent.source(timeframe, at) for at in (*claim.pivots, start_ms)]
         return [source for source in found if source is not None]
 
     # Corrections

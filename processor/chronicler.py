@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from backbone.clock import wall_ms
 from backbone.store.base import DISTRIBUTIONS, EVENTS, FOOTPRINTS, Query, Record, Store
+from orderflow.detectors import ACROSS_TIMEFRAMES
 from orderflow.distribution import page_from_body, series_name
 from orderflow.encoding import bar_from_body
 from orderflow.errors import DomainError, StoreError
@@ -21,6 +22,7 @@ from orderflow.event import EVENT_SERIES, events_from_body
 from processor.chronicle import Chapter, Closed, Need, closed_bars
 from processor.engine import Results
 from processor.eventmaker import Minutes
+from processor.recent import perp_of
 from processor.records import chronicle_records
 
 log = structlog.get_logger()
@@ -60,7 +62,7 @@ class Chronicler:
 
     def take(self, instrument: str, results: Results) -> None:
         """Queue what closed: bars go first, what follows from them comes in the next turns."""
-        self.chapters.setdefault(instrument, Chapter(instrument))
+        self.chapters.setdefault(instrument, Chapter(instrument, self._spot_minutes))
         self.waiting.setdefault(instrument, deque()).append(closed_bars(results))
         self._work.set()
 
@@ -87,7 +89,23 @@ class Chronicler:
                 "processor.chronicle_failed", instrument=chapter.instrument, error=str(error)
             )
             due = chapter.due()
-        return chronicle_records(due, wall)
+        return chronicle_records(due, wall) + self._across(chapter.instrument, closed, wall)
+
+    def _spot_minutes(self, name: str) -> Minutes | None:
+        """Closed minutes of another stream, where there is one."""
+        return self.minutes_of(name) if name in self.chapters else None
+
+    def _across(self, spot: str, closed: Sequence[Closed], wall: int) -> list[Record]:
+        """What a spot market's windows decide about the perpetual beside it."""
+        beside = self.chapters.get(perp_of(spot))
+        if beside is None or beside.spot_name != spot:
+            return []
+        windows = [(bar.timeframe, bar.flow.start_ms) for bar in closed]
+        asked = [window for window in windows if window[0] in ACROSS_TIMEFRAMES]
+        if not asked:
+            return []
+        beside.look_across(asked, self.minutes_of(beside.instrument), wall)
+        return chronicle_records(beside.due(), wall)
 
     async def run(self, ready: asyncio.Event) -> None:
         """Load what is missing and take what waited, until cancelled; begins when `ready`."""

@@ -7,7 +7,7 @@ minute that ends at their time is closed and complete.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -130,8 +130,12 @@ class EventMaker:
         claims: list[tuple[Rule, Finding, list[Source]]],
         wall_ms: int,
         correction: str | None,
+        kinds: Container[str] | None = None,
     ) -> list[str]:
-        """What the rules claim of a bar now, instead of what they claimed before; changed ids."""
+        """What the rules claim of a bar now, instead of what they claimed before; changed ids.
+
+        `kinds`: the rules that were asked; events of others stay as they are.
+        """
         minute = seen.flow.end_ms
         before = self.events(minute)
         fresh = {
@@ -139,7 +143,8 @@ class EventMaker:
         }
         after = []
         for event in before:
-            if event.timeframe != seen.timeframe or event.start_ms != seen.flow.start_ms:
+            other = event.timeframe != seen.timeframe or event.start_ms != seen.flow.start_ms
+            if other or (kinds is not None and event.kind not in kinds):
                 after.append(event)
             elif event.id in fresh:
                 after.append(revised(event, fresh.pop(event.id), wall_ms, correction))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from operator import attrgetter
 
@@ -10,7 +10,7 @@ import msgspec
 
 from orderflow.completeness import Quality
 from orderflow.detectors import DEPTHS
-from orderflow.detectors.rule import RangeRows
+from orderflow.detectors.rule import Markets, RangeRows
 from orderflow.distribution import is_complete
 from orderflow.event import Source
 from orderflow.flow import FlowBar
@@ -32,6 +32,7 @@ class Kept(msgspec.Struct, gc=False, frozen=True):
     revision: int
     content_hash: str
     complete: bool
+    state: str
 
 
 STEPS = frozenset({"tick_size", "lot_size"})
@@ -89,6 +90,46 @@ class RowsOf:
         return RangeRows(size, lot, sum_rows(bar.coarsened(size).rows for bar in bars))
 
 
+SPOT, PERP = ":spot:", ":perp:"
+
+
+def spot_of(instrument: str) -> str | None:
+    """The spot market of a perpetual's venue and symbol; None for a spot market."""
+    return instrument.replace(PERP, SPOT) if PERP in instrument else None
+
+
+def perp_of(instrument: str) -> str:
+    """The perpetual of a spot market's venue and symbol; the same name for a perpetual."""
+    return instrument.replace(SPOT, PERP)
+
+
+class MarketsOf:
+    """Complete minutes of a perpetual and of its venue's spot market, over the same time."""
+
+    def __init__(
+        self,
+        perp: Mapping[int, ClosedMinute],
+        spot_name: str | None,
+        spot_minutes: Callable[[str], Mapping[int, ClosedMinute] | None],
+    ) -> None:
+        self.perp = perp
+        self.spot_name = spot_name
+        self.spot = None if spot_name is None else spot_minutes(spot_name)
+
+    def __call__(self, start_ms: int, end_ms: int) -> Markets | None:
+        """All minutes of [start_ms, end_ms) of both; None when one is missing or incomplete."""
+        if self.spot_name is None or self.spot is None:
+            return None
+        found = []
+        for minutes in (self.spot, self.perp):
+            held = [minutes.get(at) for at in range(start_ms, end_ms, MINUTE_MS)]
+            flows = [one.flow for one in held if one is not None and is_complete(one.quality)]
+            if len(flows) < len(held):
+                return None
+            found.append(flows)
+        return Markets(self.spot_name, *found)
+
+
 class RecentBars:
     """Closed bars of one stream by timeframe and start."""
 
@@ -109,6 +150,7 @@ class RecentBars:
             quality.revision,
             content_hash,
             is_complete(quality),
+            str(quality.state),
         )
         while len(held) > DEPTHS.get(timeframe, 0) + SLACK:
             del held[min(held)]
@@ -122,6 +164,11 @@ class RecentBars:
             found.append(_unpacked(kept))
             at -= length
         return found[::-1]
+
+    def seen(self, timeframe: str, start_ms: int) -> tuple[FootprintBar, str, bool] | None:
+        """A bar that is still held, without its rows: (bar, state, complete)."""
+        kept = self.get(timeframe, start_ms)
+        return None if kept is None else (_unpacked(kept), kept.state, kept.complete)
 
     def source(self, timeframe: str, start_ms: int) -> Source | None:
         """What an event says of a bar it is made from."""

@@ -9,6 +9,8 @@ from orderflow.detectors import (
     effort,
     exhaustion,
     large_trade,
+    phases,
+    spot_perp,
     stacked_imbalance,
     sweep,
     trapped_traders,
@@ -35,11 +37,20 @@ RULES: tuple[Rule, ...] = (
     value.UPTHRUST,
     value.STRENGTH,
     value.WEAKNESS,
+    phases.SUPPORT,
+    phases.RESISTANCE,
+    phases.RANGE_ABSORPTION,
+    phases.CAUSE,
+    spot_perp.RULE,
 )
 """Every detector; adding one is one file and one line here."""
 
 DETECTORS: dict[str, Rule] = {rule.kind: rule for rule in RULES}
 """Every detector by kind."""
+
+ACROSS = frozenset(rule.kind for rule in RULES if rule.across)
+"""Kinds that two markets together decide."""
+ACROSS_TIMEFRAMES = frozenset(name for rule in RULES if rule.across for name in rule.timeframes)
 
 DEPTHS: dict[str, int] = {
     name: max(rule.depth for rule in RULES if name in rule.timeframes)

@@ -74,7 +74,7 @@ def cause(
     before, bar = past(context, current, window=window, least_bars=least_bars)
     bars = [*before.bars, *([] if bar.flow.empty else [bar])]
     enough = len(bars) >= least_bars
-    tail = _tail(bars) if enough else []
+    tail = tail_of(bars) if enough else []
     whole = footprint.then(tail) if tail else bar
     flow = whole.flow
     inside = _inside(whole, tail) if tail else None
@@ -95,8 +95,11 @@ def cause(
     )
 
 
-def _tail(bars: Sequence[FootprintBar]) -> list[FootprintBar]:
-    """The longest tail that spans at most HEIGHTS median bar ranges."""
+def tail_of(bars: Sequence[FootprintBar]) -> list[FootprintBar]:
+    """The longest tail that spans at most HEIGHTS median bar ranges.
+
+    The bars traded and are on one scale.
+    """
     limit = HEIGHTS * (quantile((earlier.height(bar.flow) or 0 for bar in bars), 50) or 0)
     low, high = bars[-1].flow.low_ticks or 0, bars[-1].flow.high_ticks or 0
     taken = 0
