@@ -191,6 +191,8 @@ class Chapter:
             if held is None or self.maker.missing(held[0].flow.end_ms):
                 continue
             bar, state, complete = held
+            if self._markets(minutes)(start, bar.flow.end_ms) is None:
+                continue
             seen = Seen(timeframe, bar.flow, state, complete)
             self._ask(ACROSS, bar, seen, minutes, (wall_ms, None))
             self.maker.fill_page(bar.flow.end_ms, minutes, wall_ms)
