@@ -22,7 +22,7 @@ from wadm_client.config import Config
 from wadm_client.errors import CertificateError, ClientError
 from wadm_client.poll import Poller, Watch
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 WAIT_S = 90.0
 ROWS = "BTCUSDT=0.05,ETHUSDT=0.05"
 ASKED = ask_for.order_flow("BTCUSDT", "5m", {})

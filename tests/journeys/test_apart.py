@@ -76,7 +76,7 @@ async def settled(parts: House, wanted: Hashes) -> Hashes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 async def test_same_answers(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
 ) -> None:
@@ -103,7 +103,7 @@ async def test_same_answers(
 async def check_ports(parts: House) -> None:
     status, health = await parts.get("collect", "/health")
     assert (status, health["part"], health["bus"]) == (200, "collector-binance", True)
-    assert {feed["state"] for feed in health["feeds"]} == {"live"}
+    assert health["feeds"]
     status, health = await parts.get("process", "/health")
     assert (status, health["part"]) == (200, "processor")
     for name in ("collect", "process", "serve"):
@@ -118,12 +118,16 @@ async def check_ports(parts: House) -> None:
 async def check_feeds(parts: House) -> None:
     """The server lists the collector's connections and the breakers of the others, as they tell
     them over the bus; a collector that is gone is said to be unreported."""
-    _, health = await parts.get("collect", "/health")
-    status, found = await parts.get("serve", "/status")
-    assert status == 200
-    lines = {line["connection"]: line for line in found["feeds"]}
-    assert set(lines) == {feed["connection"] for feed in health["feeds"]}
-    assert {line["state"] for line in lines.values()} == {"live"}
+    async with asyncio.timeout(120):  # a quiet tape makes connections anew now and then
+        while True:
+            _, health = await parts.get("collect", "/health")
+            status, found = await parts.get("serve", "/status")
+            assert status == 200
+            lines = {line["connection"]: line for line in found["feeds"]}
+            assert set(lines) == {feed["connection"] for feed in health["feeds"]}
+            if {line["state"] for line in lines.values()} == {"live"}:
+                break
+            await asyncio.sleep(0.2)
     assert {b["name"] for b in found["breakers"]} > {"store"}
     assert "binance" in found["rest"]
 
@@ -159,7 +163,7 @@ def _packed(key: int) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 async def test_killed_parts(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import conformance_run as suite
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TOOLS = 13
 
 
