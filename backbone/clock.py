@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Monotonic = Callable[[], float]
 """Seconds that never go back."""
@@ -11,9 +12,22 @@ Monotonic = Callable[[], float]
 monotonic_s: Monotonic = time.monotonic
 
 
+_wall_ns: list[Callable[[], int]] = [time.time_ns]
+
+
 def wall_ms() -> int:
     """Wall time in UTC milliseconds: for publishing and expiry, never for buckets."""
-    return time.time_ns() // 1_000_000
+    return _wall_ns[-1]() // 1_000_000
+
+
+@contextlib.contextmanager
+def wall_clock(now_ns: Callable[[], int]) -> Iterator[None]:
+    """Another wall clock for the whole process meanwhile: runs in virtual time have their own."""
+    _wall_ns.append(now_ns)
+    try:
+        yield
+    finally:
+        _wall_ns.pop()
 
 
 def monotonic_ms() -> int:

@@ -21,6 +21,7 @@ from orderflow.errors import ExchangeError, OffGridError
 from orderflow.instrument import Instrument
 from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
 from orderflow.trade import (
+    CANDLE_MISSING,
     IDS_SKIP,
     OUT_OF_REACH,
     AnnounceRequest,
@@ -38,7 +39,8 @@ SETTLE_MS = 1_000
 """REST reads a database that is a little behind the sockets."""
 CANDLE_SETTLE_MS = 2_000
 LONGEST_SETTLE_S = 3.0
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 16
+"""Repairs side by side: page by page they share the budget, so none waits for a longer one."""
 CANDLE_ROWS = 1_000
 
 
@@ -58,7 +60,21 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-Hole = tuple[str, int | None, int | None, int, int]
+Hole = tuple[str, int | None, int | None, int]
+"""Instrument and last id, or first id and begin: a hole keeps it while its older end is filled."""
+
+
+class Progress:
+    """What one repair by ids has published: everything from `first` up to before `next`."""
+
+    __slots__ = ("first", "next")
+
+    def __init__(self, first: int) -> None:
+        self.first = self.next = first
+
+    def past(self, key: int) -> int:
+        """The first id to ask for, of a hole that begins at `key`."""
+        return self.next if self.first <= key < self.next else key
 
 
 class RepairWorker:
@@ -69,7 +85,9 @@ class RepairWorker:
         self._name = name
         self.sources: dict[str, tuple[Source, str]] = {}
         self._newest: dict[Hole, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._progress: dict[str, Progress] = {}
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self.announce = asyncio.Event()
         self.repaired = 0
@@ -93,28 +111,33 @@ class RepairWorker:
                             self.announce.set()
                     await subscription.ack(delivery.position)
         finally:
-            for task in self._tasks:
+            for task in list(self._tasks):
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*list(self._tasks), return_exceptions=True)
             await subscription.close()
 
     def _accept(self, request: RepairRequest) -> None:
         """Start a repair; a hole that is being repaired answers to the newest question."""
         if request.instrument not in self.sources:
             return
-        first, last = request.first_key, request.last_key
-        hole = (request.instrument, first, last, request.start_ms, request.end_ms)
+        last = request.last_key
+        hole = (
+            (request.instrument, None, last, 0)
+            if last is not None
+            else (request.instrument, request.first_key, None, request.start_ms)
+        )
         under_way = hole in self._newest
         self._newest[hole] = request.repair_id
         if not under_way:
             task = asyncio.create_task(self._repair(request, hole))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = None
+            task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _repair(self, request: RepairRequest, hole: Hole) -> None:
         try:
-            async with self._places:
-                outcome = await self._fill(request)
+            ahead = self._progress.get(request.instrument)
+            async with self._turns.setdefault(request.instrument, asyncio.Lock()), self._places:
+                outcome = await self._fill(request, ahead)
         finally:
             repair_id = self._newest.pop(hole)
         self.repaired += outcome.complete
@@ -128,12 +151,15 @@ class RepairWorker:
         done = RepairDone(request.instrument, repair_id, outcome.complete, outcome.reason)
         await self._bus.publish(TRADES, [done])
 
-    async def _fill(self, request: RepairRequest) -> Outcome:
+    async def _fill(self, request: RepairRequest, ahead: Progress | None) -> Outcome:
+        """Trades, then candles; `ahead`: the repair that was under way when this was asked for."""
         source, symbol = self.sources[request.instrument]
         await self._settle(source.clock, request.end_ms)
         try:
-            if source.market.history == "by_id":
-                outcome = await self._by_id(request, source, symbol)
+            if request.reason == CANDLE_MISSING:
+                outcome = Outcome(complete=True)
+            elif source.market.history == "by_id":
+                outcome = await self._by_id(request, source, symbol, ahead)
             else:
                 outcome = await self._newest_page(request, source, symbol)
             await self._candles(request, source, source.listed[symbol].instrument)
@@ -160,20 +186,29 @@ class RepairWorker:
             repairing=True,
         )
 
-    async def _by_id(self, request: RepairRequest, source: Source, symbol: str) -> Outcome:
+    async def _by_id(
+        self, request: RepairRequest, source: Source, symbol: str, ahead: Progress | None
+    ) -> Outcome:
         """Page by page from the first missing id, or from the first trade of the time range."""
         key, last = request.first_key, request.last_key
         start_ms, found, gone = request.start_ms, 0, False
-        while True:
+        progress = None
+        if key is not None:
+            key = key if ahead is None else ahead.past(key)
+            found = (key if last is None else min(key, last + 1)) - (request.first_key or 0)
+            progress = self._progress[request.instrument] = Progress(key)
+        while key is None or last is None or key <= last:
             page = await self._page(source, symbol, key, start_ms, request.end_ms)
             keys = page.key + [rejected for rejected, _ in page.rejected]
             if not keys and key is None and start_ms + HOUR_MS <= request.end_ms:
                 start_ms += HOUR_MS
                 continue
-            gone |= bool(keys) and key is not None and found == 0 and min(keys) > key
+            gone |= key is not None and key == request.first_key and min(keys, default=key) > key
             part = _part(page, request)
             found += len(part.key) + len(part.rejected)
             await self._publish([part] if part.key or part.rejected else [])
+            if progress is not None and part.key:
+                progress.next = part.key[-1] + 1
             over = bool(page.event_ms) and page.event_ms[-1] > request.end_ms
             reached = bool(keys) and (max(keys) >= last if last is not None else over)
             if reached or len(keys) < source.market.page_rows:

@@ -7,6 +7,7 @@ or announced) gets a successor first, and is closed when the successor has deliv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from itertools import count
 
@@ -22,6 +23,7 @@ from orderflow.instrument import Instrument
 
 log = structlog.get_logger()
 ROUTE_SUSPECT_AFTER = 2
+HURRY_EVERY_S = 15.0
 WORKED_FRAMES = 1_000
 """A connection that delivered so much worked, however short it was."""
 
@@ -58,6 +60,8 @@ class Feed:
         self.pulses: dict[str, Pulse] = {}
         self.causes: dict[str, int] = {}
         self.reached = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._hurried_s = link.monotonic()
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +97,14 @@ class Feed:
         """Begin the claim of one stream anew."""
         for session in self._sessions:
             session.resume(name)
+
+    def hurry(self) -> None:
+        """The venue answers over REST: the pause before the next try can end, once per quarter of a
+        minute, for a venue may answer there and still refuse sockets."""
+        now_s = self.link.monotonic()
+        if now_s - self._hurried_s >= HURRY_EVERY_S:
+            self._hurried_s = now_s
+            self._hurried.set()
 
     def note_quiet(self) -> None:
         """The venue has nothing to deliver: silence is no reason to reconnect."""
@@ -222,15 +234,18 @@ class Feed:
         if session.delivering.is_set() and worked:
             self._backoff.reset()
         if not session.successor_wanted.is_set():
-            await asyncio.sleep(self._backoff.next_s())
+            self._hurried.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._backoff.next_s()):
+                    await self._hurried.wait()
 
     async def _close_all(self) -> None:
         for session in self._sessions:
             session.stop("stopped")
         tasks = list(self._sessions.values())
         if tasks:
-            _, slow = await asyncio.wait(tasks, timeout=2.0)
-            for task in slow:
+            await asyncio.wait(tasks, timeout=2.0)
+            for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -62,6 +62,7 @@ class Poller:
         bus: Bus,
         monotonic: Callable[[], float],
         after_s: float = AFTER_S,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._market = market
         self._rest = rest
@@ -69,6 +70,7 @@ class Poller:
         self._bus = bus
         self._monotonic = monotonic
         self._after_s = after_s
+        self._answered = answered
         self.connection = f"{market.venue}-{market.market}-poll"
         self.polled: dict[str, Polled] = {}
         self._down_since: dict[str, float] = {}
@@ -90,8 +92,21 @@ class Poller:
                 weight = self._market.trades_call(next(iter(wanted.values()))[0], 0, 0, 0).weight
                 every_s = interval_s(len(self.polled), weight, self._market.weight_per_minute)
                 self._next_s = self._monotonic() + every_s
-                for name in list(self.polled):
-                    await self._poll(known[name])
+                await self._round(wanted, feeds)
+
+    async def _round(
+        self, wanted: Mapping[str, Listed], feeds: Callable[[], Sequence[Feed]]
+    ) -> None:
+        """Everything new of every polled instrument, a page of each in turn; what a socket delivers
+        again in the meantime is left to the repairs."""
+        behind = list(self.polled)
+        for _ in range(MOST_PAGES):
+            behind = [
+                name for name in behind if name in self.polled and await self._poll(wanted[name])
+            ]
+            if not behind:
+                return
+            await self.look(wanted, feeds())
 
     async def look(self, wanted: Mapping[str, Listed], feeds: Sequence[Feed]) -> None:
         """Start polling what was down for too long, stop what is delivered again."""
@@ -121,29 +136,28 @@ class Poller:
             event = Disconnect([name], self.connection, state.seen_ms, reason)
             await self._bus.publish(TRADES, [event])
 
-    async def _poll(self, entry: Listed) -> None:
+    async def _poll(self, entry: Listed) -> bool:
+        """One page; True when there is more."""
         name = entry.instrument.name
         state = self.polled[name]
         try:
             if self._market.history == "by_id":
-                await self._by_id(entry, state)
-            else:
-                await self._newest(entry, state)
+                return await self._by_id(entry, state)
+            await self._newest(entry, state)
         except ExchangeError as error:
             log.warning("polling.failed", instrument=name, error=type(error).__name__)
+        return False
 
-    async def _by_id(self, entry: Listed, state: Polled) -> None:
-        """Everything from the next id on, page by page."""
-        for _ in range(MOST_PAGES):
-            asked_ms = self._clock.now_ms()
-            page = await self._page(entry, state.key, asked_ms - FIRST_LOOK_MS, asked_ms)
-            keys = page.key + [key for key, _ in page.rejected]
-            if keys:
-                state.key = max(keys) + 1
-            whole = len(keys) < self._market.page_rows
-            await self._publish(entry.instrument, state, page, asked_ms if whole else None)
-            if whole:
-                return
+    async def _by_id(self, entry: Listed, state: Polled) -> bool:
+        """A page from the next id on; True when there is more."""
+        asked_ms = self._clock.now_ms()
+        page = await self._page(entry, state.key, asked_ms - FIRST_LOOK_MS, asked_ms)
+        keys = page.key + [key for key, _ in page.rejected]
+        if keys:
+            state.key = max(keys) + 1
+        whole = len(keys) < self._market.page_rows
+        await self._publish(entry.instrument, state, page, asked_ms if whole else None)
+        return not whole
 
     async def _newest(self, entry: Listed, state: Polled) -> None:
         """The newest page; one that does not reach back to the last leaves a hole."""
@@ -167,6 +181,7 @@ class Poller:
             lambda body: self._market.parse_trades(body, *entry),
             repairing=True,
         )
+        self._answered()
         page.source = "polling"
         self.pages += 1
         self.trades += len(page.key)

@@ -24,6 +24,8 @@ BANNED = 418
 PAUSES_S = {HTTPStatus.TOO_MANY_REQUESTS: 10.0, BANNED: 120.0, HTTPStatus.FORBIDDEN: 600.0}
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 LONGEST_PAUSE_S = 259_200.0
+LONGEST_PROBE_S = 15.0
+"""One try this often at most while a venue can't be reached: repairs begin soon after it can."""
 
 
 class RestClient:
@@ -44,7 +46,8 @@ class RestClient:
         self._monotonic = monotonic
         self._retry_delays_s = retry_delays_s
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
-        self.breaker = Breaker(f"rest {base_url.partition('://')[2].rstrip('/')}", chance)
+        address = base_url.partition("://")[2].rstrip("/")
+        self.breaker = Breaker(f"rest {address}", chance, longest_s=LONGEST_PROBE_S)
         self._running: dict[RestCall, asyncio.Task[Any]] = {}
         self.answered = asyncio.Event()
         self.requests = 0

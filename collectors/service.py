@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx2
@@ -84,7 +86,7 @@ class CollectorService:
         self._repairs = RepairWorker(bus, f"collector-{venue}")
         self._rest: dict[str, RestClient] = {}
         self._listings: list[Listing] = []
-        self._works: set[asyncio.Task[None]] = set()
+        self._works: dict[asyncio.Task[None], None] = {}
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -111,7 +113,8 @@ class CollectorService:
     async def run(self) -> None:
         """Collect until cancelled."""
         limits = httpx2.Limits(max_connections=16)
-        async with httpx2.AsyncClient(timeout=REST_TIMEOUT_S, limits=limits) as http:
+        verify = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        async with httpx2.AsyncClient(timeout=REST_TIMEOUT_S, limits=limits, verify=verify) as http:
             try:
                 self._spawn("repairs", self._repairs.run)
                 self._spawn("pauses", self._pauses.run)
@@ -195,7 +198,12 @@ class CollectorService:
             return [feed for feed in self.feeds if feed.link.market is market]
 
         after_s = self._timers.poll_after_s
-        poller = Poller(market, rest, self.clock, self._bus, self._monotonic, after_s)
+
+        def hurry() -> None:
+            for feed in feeds():
+                feed.hurry()
+
+        poller = Poller(market, rest, self.clock, self._bus, self._monotonic, after_s, hurry)
         watchdog = Watchdog(market, rest, self.clock, self._monotonic)
         self.pollers.append(poller)
         self.watchdogs.append(watchdog)
@@ -297,8 +305,8 @@ class CollectorService:
 
     def _spawn(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
         task = asyncio.create_task(self._supervise(name, work), name=f"{self.venue} {name}")
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
+        self._works[task] = None
+        task.add_done_callback(lambda done: self._works.pop(done, None))
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run one part; a part that breaks is logged and started again."""
@@ -320,6 +328,12 @@ class CollectorService:
         await asyncio.gather(*works, return_exceptions=True)
         for rest in self._rest.values():
             await rest.close()
+
+
+@cache
+def _trusted(*_where: str | None) -> ssl.SSLContext:
+    """Whom to trust; read once, since every client would read all authorities anew."""
+    return httpx2.create_ssl_context()
 
 
 def _earlier_life(news: list[InstrumentChanged]) -> Disconnect:

@@ -54,7 +54,7 @@ class Timers:
     steady_s: float = 60.0
     poll_after_s: float = 30.0
     first_delay_s: float = 1.0
-    longest_delay_s: float = 60.0
+    longest_delay_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,14 @@ class Session:
             self._keep(socket),
             self._speak(socket),
         ]
-        tasks = {asyncio.ensure_future(work) for work in works}
-        pending: set[asyncio.Future[str | None]] = {*tasks, self._stopped}  # type: ignore[arg-type]
+        tasks = [asyncio.ensure_future(work) for work in works]
+        pending: list[asyncio.Future[str | None]] = [*tasks, self._stopped]  # type: ignore[list-item]
         reason = None
         try:
             while reason is None:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                done = [task for task in pending if task.done()]
+                pending = [task for task in pending if task not in done]
                 reason = next((word for task in done if (word := self._reason(task))), None)
         finally:
             for task in tasks:

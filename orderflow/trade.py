@@ -16,6 +16,9 @@ import msgspec
 
 from orderflow.instrument import Instrument, Market
 
+CANDLE_MISSING = "candle missing"
+"""Reason of a question for the venue's candle of a minute; its trades are not missed."""
+
 OUT_OF_REACH = "out_of_reach"
 """Reason of a repair that can't be completed: the venue keeps no trades that old."""
 

@@ -8,10 +8,9 @@ from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Ledger
 from orderflow.reconcile import reconcile
 from orderflow.timeframe import MINUTE_MS
-from orderflow.trade import KlineClosed
+from orderflow.trade import CANDLE_MISSING, KlineClosed
 from processor.coverage import NEVER, Coverage, touching
 
-CANDLE_MISSING = "candle missing"
 PROVEN = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 
 

@@ -16,6 +16,7 @@ from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Ledger, UnorderedLedger
 from orderflow.timeframe import CELL_MS, MINUTE_MS, floor_ms
 from orderflow.trade import (
+    CANDLE_MISSING,
     IDS_SKIP,
     Connected,
     Disconnect,
@@ -29,7 +30,7 @@ from orderflow.trade import (
 )
 from processor import trust
 from processor.coverage import NEVER, Coverage, touching
-from processor.evidence import CANDLE_MISSING, PROVEN, Evidence
+from processor.evidence import PROVEN, Evidence
 from processor.grids import Grids
 from processor.guard import LIVE_SOURCES, Guard
 from processor.history import MinuteHistory
@@ -334,12 +335,21 @@ class Stream:
             before = self.published[start]
             minute = self.minutes[start]
             same = minute.touched == before.touched
+            if same and self._stands(start, before.quality, now_ms):
+                continue
             revision = before.quality.revision + (0 if same else 1)
             result = self._publish(minute, now_ms, mono_ms, revision=revision)
             if not same or result.quality != before.quality:
                 results.append(result)
         self.dirty -= self.published.keys()
         return results
+
+    def _stands(self, start: int, said: Quality, now_ms: int) -> bool:
+        """Whether the evidence of an unchanged minute still says the same."""
+        kept = self.history.recent.get(start)
+        return kept is not None and said == self.evidence.quality(
+            start, kept.flow, now_ms, revision=said.revision, closed=True
+        )
 
     def _evict(self, now_ms: int, mono_ms: int) -> list[MinuteResult]:
         """Let go of closed minutes, oldest first, that can't change any more."""

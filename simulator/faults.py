@@ -7,6 +7,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+
 from simulator.columns import KEY, Row
 from simulator.injected import Step, extras
 
@@ -22,6 +24,7 @@ SHAPES = ("malformed", "huge", "drift")
 LOST = {"drop", "stall", *SHAPES}
 EXTRA = {"ADL", "BT", "ZERO"}
 ENDLESS = 1 << 62
+BLOCK_BITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,28 @@ class Share:
 
     seed: int
     part: float
+    _blocks: dict[int, frozenset[int]] = field(default_factory=dict, compare=False, repr=False)
 
     def __contains__(self, ident: object) -> bool:
         if not isinstance(ident, int):
             return False
-        mixed = (ident * 0x9E3779B97F4A7C15 + self.seed * 0xBF58476D1CE4E5B9) & (1 << 64) - 1
-        mixed = ((mixed ^ mixed >> 29) * 0x94D049BB133111EB) & (1 << 64) - 1
-        return mixed >> 11 < self.part * (1 << 53)
+        block = ident >> BLOCK_BITS
+        inside = self._blocks.get(block)
+        if inside is None:
+            inside = self._blocks[block] = self._inside(block)
+        return ident in inside
+
+    def _inside(self, block: int) -> frozenset[int]:
+        """The ids of a block, found at once: asking for each of them alone is slow."""
+        idents = range(block << BLOCK_BITS, (block + 1) << BLOCK_BITS)
+        whole = (1 << 64) - 1
+        first = idents[0] * 0x9E3779B97F4A7C15 + self.seed * 0xBF58476D1CE4E5B9 & whole
+        steps = np.arange(len(idents), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = np.uint64(first) + steps
+        mixed = (mixed ^ mixed >> np.uint64(29)) * np.uint64(0x94D049BB133111EB)
+        limit = min(int(np.ceil(self.part * (1 << 53))), 1 << 53)
+        places = np.flatnonzero(mixed >> np.uint64(11) < np.uint64(limit))
+        return frozenset(idents[place] for place in places.tolist())
 
 
 @dataclass(slots=True)
@@ -178,6 +196,17 @@ class FaultPlan:
         """Whether any rule is about this trade stream (`host/stream`) on this connection."""
         rules = (*self._stalled, *self._rows, *self._connections)
         return any(rule.fits(stream, ordinal) for rule in rules)
+
+    def spares(self, stream: str, ordinal: int, rows: list[Row]) -> bool:
+        """Whether nothing happens to these rows, so that they can be sent in one go."""
+        if (stream, ordinal) in self._held or self.is_stalled(stream, ordinal):
+            return False
+        rules = [
+            rule.ids
+            for rule in (*self._rows, *self._connections)
+            if rule.fits(stream, ordinal) and rule.times > 0
+        ]
+        return not any(row[KEY] in ids for row in rows for ids in rules)
 
     def is_stalled(self, stream: str, ordinal: int) -> bool:
         """Whether the stream is silent on this connection."""

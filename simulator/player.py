@@ -196,7 +196,7 @@ class Player:
     def _send_rows(self, host: VenueHost, name: str, stream: TradeStream, rows: list[Row]) -> None:
         rendered: dict[tuple[bool, bool], list[Item]] = {}
         for session in list(stream.sessions):
-            if self.faults.touches(name, session.ordinal):
+            if not self.faults.spares(name, session.ordinal, rows):
                 self._send_hurt(host, name, stream, session, rows)
                 continue
             variant = (session.combined, session.microseconds)

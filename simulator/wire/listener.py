@@ -25,6 +25,8 @@ from simulator.wire.session import BACKLOG_LIMIT_BYTES, Session
 
 READ_BYTES = 64 * 1024
 CLOSE_WAIT_S = 1.0
+KERNEL_PATIENCE_S = 180.0
+"""So long a dead connection is kept before its TCP gives up; clients notice much earlier."""
 
 
 class Listener:
@@ -47,7 +49,7 @@ class Listener:
         self.refuse: Callable[[HttpRequest], HttpResponse | None] = lambda request: None
         self.on_subscribe: Callable[[], None] = lambda: None
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._connect_times: list[float] = []
 
     # What venues answer
@@ -92,7 +94,8 @@ class Listener:
                 session.abort()
         tasks = list(self._tasks)
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=CLOSE_WAIT_S)
+            await asyncio.wait(tasks, timeout=CLOSE_WAIT_S)
+            late = [task for task in tasks if not task.done()]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -102,8 +105,8 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._connection(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -175,7 +178,7 @@ class Listener:
             return
         self.stats.connects[self.name] += 1
         session.ordinal = self.stats.connects[self.name]
-        session.last_message_s = loop_s()
+        session.last_message_s = session.heard_until_s = loop_s()
         self.sessions.append(session)
         if session.streams:
             self.on_subscribe()
@@ -251,12 +254,15 @@ class Listener:
         timeout_s = self.limits.pong_timeout_s or self.pong_timeout_s
         born_s = pinged_s = loop_s()
         said_farewell = False
-        pulse_s = min(1.0, (interval_s or 1.0) / 4, timeout_s / 4, self.limits.life_s / 8)
+        pulse_s = min(1.0, (interval_s or 4.0) / 4, timeout_s / 4, self.limits.life_s / 8)
         while session.is_open:
             await asyncio.sleep(pulse_s)
-            if session.is_half_open:
-                continue
             now_s = loop_s()
+            if session.is_half_open:
+                if now_s - session.heard_until_s > KERNEL_PATIENCE_S:
+                    session.abort()
+                continue
+            session.heard_until_s = now_s
             age_s = now_s - born_s
             waiting = session.awaited_pongs.values()
             if waiting and now_s - min(waiting) > timeout_s:

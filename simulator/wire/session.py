@@ -64,6 +64,7 @@ class Session:
         self.arg_characters = 0
         self.messages: deque[float] = deque()
         self.last_message_s = 0.0
+        self.heard_until_s = 0.0
         self.awaited_pongs: dict[bytes, float] = {}
         self.muted = asyncio.Event()
         self.muted.set()

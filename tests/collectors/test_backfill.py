@@ -254,3 +254,37 @@ async def test_answers_of_another_shape_are_an_error(client: RestClient, rest: A
     rest.json("/api/v3/time", b"<html>")
     with pytest.raises(ExchangeError):
         await client.ask(market.time_call(), market.parse_time)
+
+
+async def test_only_a_candle_is_missed(
+    repair: Any, rest: Any, trades: Any, spot: Instrument
+) -> None:
+    """A minute whose candle never came costs one light question: its trades are all there."""
+    rest.routes = {AGG: aggregates(1, 9_000), "/api/v3/klines": candles}
+    done = await repair(spot, start_ms=T0, end_ms=T0 + MINUTE - 1, reason="candle missing")
+    assert done.complete
+    assert {path for path, _ in rest.asked} == {"/api/v3/klines"}
+    assert trades.of(KlineClosed)
+
+
+async def test_no_id_is_fetched_twice(
+    client: RestClient, rest: Any, bus: Any, trades: Any, spot: Instrument
+) -> None:
+    """A hole that is asked for again while it is being filled goes on where that stands: once its
+    end is known, and once more after it has shrunk."""
+    rest.routes = {AGG: aggregates(1, 9_000), "/api/v3/klines": candles}
+    worker = RepairWorker(bus, "collector-test")
+    clock = VenueClock()
+    clock.observe(T0 + 3 * MINUTE)
+    source = Source(VENUES["binance"][Market.SPOT], client, clock, {"BTCUSDT": Listed(spot, 0)})
+    worker.serve(source)
+    span = {"start_ms": T0, "end_ms": T0 + 50_000, "reason": "outage"}
+    worker._accept(RepairRequest(spot.name, 1, first_key=101, last_key=None, **span))
+    await trades.until(lambda: bool(trades.of(TradeBatch)))
+    worker._accept(RepairRequest(spot.name, 2, first_key=101, last_key=4_900, **span))
+    worker._accept(RepairRequest(spot.name, 3, first_key=1_101, last_key=4_900, **span))
+    await trades.until(lambda: len(trades.of(RepairDone)) == 2)
+    assert [(d.repair_id, d.complete) for d in trades.of(RepairDone)] == [(1, True), (3, True)]
+    assert [key for batch in trades.of(TradeBatch) for key in batch.key] == list(range(101, 5_001))
+    asked = [q["fromId"] for path, q in rest.asked if path == AGG]
+    assert asked == [str(key) for key in range(101, 5_000, 1_000)]

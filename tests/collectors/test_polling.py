@@ -74,9 +74,9 @@ async def test_sockets_down_and_back(
     assert made.polled == {}
     now[0] = 30.0
     await made.look(wanted, [feed])  # type: ignore[list-item]
-    await made._poll(wanted[spot.name])
+    await made._round(wanted, lambda: [feed])  # type: ignore[list-item]
     last[0] = 2_400
-    await made._poll(wanted[spot.name])
+    await made._round(wanted, lambda: [feed])  # type: ignore[list-item]
     await trades.until(lambda: len(trades.of(Watermark)) == 2)
     assert isinstance(trades.events[0], Connected)
     batches = trades.of(TradeBatch)
@@ -90,6 +90,30 @@ async def test_sockets_down_and_back(
     await trades.until(lambda: bool(trades.of(Disconnect)))
     assert made.polled == {}
     assert made.status().state == "waiting"
+
+
+async def test_a_socket_that_is_back_ends_the_round(
+    client: RestClient, rest: Any, bus: Any, trades: Any, spot: Any
+) -> None:
+    """Polling gives way between two pages: what is still missing is the repairs' work, once."""
+    rest.routes = {AGG: aggregates([9_000])}
+    made = poller(client, bus, VENUES["binance"][Market.SPOT], [30.0])
+    hurried: list[int] = []
+    made._answered = lambda: hurried.append(1)
+    feed = FakeFeed({spot.name: 100})
+    wanted = {spot.name: Listed(spot, 0)}
+    made._down_since[spot.name] = 0.0
+    await made.look(wanted, [feed])  # type: ignore[list-item]
+
+    def feeds() -> Any:
+        feed.names = {spot.name}
+        return [feed]
+
+    await made._round(wanted, feeds)
+    await trades.until(lambda: bool(trades.of(Disconnect)))
+    assert [key for b in trades.of(TradeBatch) for key in b.key] == list(range(101, 1_101))
+    assert made.polled == {}
+    assert hurried == [1]
 
 
 def recent(first: int, last: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -28,6 +29,7 @@ from wadm.chaos.virtual import run_virtual
 
 FULL = {"seeds": 1_000, "minutes": 60, "kills": 200, "rate": 3_000.0}
 QUICK = {"seeds": 4, "minutes": 6, "kills": 3, "rate": 1_000.0}
+GARBAGE_AFTER = 20_000
 SERVING_S, EXACT_S, OUTAGE_S = 3.0, 10.0, 240.0
 CATALOGUE = frozenset({*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS})
 NAMES = {
@@ -42,6 +44,9 @@ NAMES = {
 def one_seed(plan: Plan) -> Outcome:
     """Run one seed in virtual time, quietly."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
     found: Outcome = run_virtual(lambda loop: run_seed(loop, plan))
     return found
 

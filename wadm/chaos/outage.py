@@ -12,14 +12,15 @@ from orderflow.timeframe import MINUTE_MS
 from simulator.faults import FaultPlan
 from simulator.service import Simulator
 from simulator.tapes.synthetic import Market, synthetic_tape
-from wadm.chaos.house import ROWS, START_MS, Fence, Life
+from wadm.chaos.house import ROWS, START_MS
+from wadm.chaos.life import Fence, Life
 from wadm.chaos.virtual import VirtualLoop
 
 SYMBOLS = (("BTCUSDT", 64_000.0), ("ETHUSDT", 3_100.0), ("SOLUSDT", 150.0), ("BNBUSDT", 590.0),
            ("LTCUSDT", 82.0))  # fmt: skip
 BEFORE_S, OUTAGE_S, LONGEST_S = 60.0, 300.0, 600.0
-ORDERS_PER_S = 620.0
-"""About 210 aggregates a second and symbol come of it."""
+ORDERS_PER_S = 590.0
+"""A little more than 200 aggregates a second and symbol come of it."""
 
 
 async def run_outage(loop: VirtualLoop, seed: int) -> dict[str, float]:

@@ -7,13 +7,18 @@ with a fixed latency. Nothing outside the process takes part, so a run depends o
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from backbone.clock import wall_clock
+from wadm.chaos.eventlog import EventLog
+
 LATENCY_S = 0.001
 HIGH_WATER_BYTES = 1 << 20
 FIRST_PORT = 20_000
+WALL_NS = 1_735_689_600 * 10**9 - 1_000 * 10**9
 
 
 class _Selector(selectors.DefaultSelector):
@@ -59,6 +64,7 @@ class MemoryTransport(asyncio.Transport):
     def __init__(self, loop: VirtualLoop, protocol: asyncio.BaseProtocol, sock: FakeSocket) -> None:
         super().__init__({"socket": sock, "sockname": sock._own, "peername": sock._peer})
         self._loop = loop
+        self._port = sock.getsockname()[1]
         self._protocol = protocol
         self.peer: MemoryTransport | None = None
         self._closing = self._lost = self._reading_paused = self._writing_paused = False
@@ -145,6 +151,7 @@ class MemoryTransport(asyncio.Transport):
         """Bytes came in."""
         if self._lost or self._closing:
             return
+        self._loop.log.arrived(self._port, len(data))
         if self._reading_paused:
             self._waiting += data
             if self.peer is not None:
@@ -216,6 +223,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(selector)
         selector.loop = self
         self._now_s = 1_000.0
+        self.log = EventLog(self.time)
         self._ports = FIRST_PORT
         self.servers: dict[int, MemoryServer] = {}
 
@@ -255,12 +263,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return client, client_protocol
 
 
-def run_virtual(work: Callable[[VirtualLoop], Awaitable[Any]]) -> Any:
-    """Run to the end in a loop of its own."""
+def run_virtual(work: Callable[[VirtualLoop], Awaitable[Any]], *, keep_lines: bool = False) -> Any:
+    """Run to the end in a loop of its own; wall time is virtual, chance starts anew."""
     loop = VirtualLoop()
+    loop.log = EventLog(loop.time, keep_lines=keep_lines)
+    random.seed(0)
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(work(loop))
+        with wall_clock(lambda: WALL_NS + int(loop.time() * 1e9)):
+            return loop.run_until_complete(work(loop))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
