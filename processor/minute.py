@@ -186,3 +186,11 @@ def _folded(loose: list[Loose]) -> Tally:
     tally = Tally(batch.key[0], batch.key[-1])
     tally.add(batch, 0, len(batch), Ladder(1, QuoteUnit(1, 1), {}, {}, []))
     return tally
+
+
+def leaves(event_ms: list[int], i: int, j: int, start_ms: int, end_ms: int) -> int:
+    """First place from i on whose time is outside [start_ms, end_ms), at most j."""
+    span = event_ms[i:j]
+    if min(span) >= start_ms and max(span) < end_ms:
+        return j
+    return next(k for k in range(i, j) if not start_ms <= event_ms[k] < end_ms)

@@ -34,7 +34,7 @@ from processor.evidence import PROVEN, Evidence
 from processor.grids import Grids
 from processor.guard import LIVE_SOURCES, Guard
 from processor.history import MinuteHistory
-from processor.minute import Minute, fresh_minute
+from processor.minute import Minute, fresh_minute, leaves
 from processor.repairs import HORIZON_MS, RepairBook
 from processor.toxicity import EPOCH_BITS, Toxicity
 
@@ -172,7 +172,7 @@ class Stream:
         k = i
         while k < j:
             start = event_ms[k] // length * length
-            end = _leaves(event_ms, k, j, start, start + length)
+            end = leaves(event_ms, k, j, start, start + length)
             minute = self.minute(start // MINUTE_MS * MINUTE_MS)
             if self.unordered:
                 minute.add_loose(batch, k, end)
@@ -393,11 +393,3 @@ class Stream:
         """Every hot closed minute may have to be said anew."""
         self.changed = True
         self.dirty.update(self.published)
-
-
-def _leaves(event_ms: list[int], i: int, j: int, start_ms: int, end_ms: int) -> int:
-    """First place from i on whose time is outside [start_ms, end_ms), at most j."""
-    span = event_ms[i:j]
-    if min(span) >= start_ms and max(span) < end_ms:
-        return j
-    return next(k for k in range(i, j) if not start_ms <= event_ms[k] < end_ms)

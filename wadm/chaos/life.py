@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from backbone.bus.memory import MemoryBus
 from backbone.clock import VenueClock
 from backbone.settings import Settings
-from backbone.store.base import Query, Record
+from backbone.store.base import Query, Record, Store
 from backbone.store.memory import MemoryStore
 from collectors.service import CollectorService
 from collectors.session import Timers
@@ -53,9 +53,11 @@ class Pace(NamedTuple):
 class Fence(MemoryStore):
     """The store as one life of the process sees it: after its death nothing of it arrives."""
 
-    def __init__(self, real: MemoryStore, draw: random.Random, seen: Counter[str]) -> None:
+    def __init__(
+        self, real: Store, draw: random.Random, seen: Counter[str], *, sweeps: bool = False
+    ) -> None:
         super().__init__()
-        self.real, self.dead = real, False
+        self.real, self.dead, self.sweeps = real, False, sweeps
         self.failing = False
         self._draw, self._seen = draw, seen
 
@@ -86,8 +88,8 @@ class Fence(MemoryStore):
         return await self.real.load_checkpoints(readable)
 
     async def sweep(self, now_ms: int) -> int:
-        """Nothing expires in an hour."""
-        return 0
+        """Nothing expires in an hour, so only long runs do it."""
+        return await self.real.sweep(now_ms) if self.sweeps else 0
 
 
 class StillProcessor(ProcessorService):
@@ -124,6 +126,7 @@ class Life:
         loop: VirtualLoop,
         seed: int,
         pace: Pace = Pace(),  # noqa: B008 - immutable
+        timers: Timers | None = None,
     ) -> None:
         self.store = store
         self.bus = LoggedBus(loop.log)
@@ -140,7 +143,7 @@ class Life:
                 self.bus,
                 venue,
                 clock=VenueClock(loop.time),
-                timers=Timers(tick_s=pace.collect_s),
+                timers=timers or Timers(tick_s=pace.collect_s),
                 monotonic=loop.time,
                 chance=chance,
             )

@@ -19,7 +19,7 @@ from wadm.chaos.virtual import VirtualLoop
 SYMBOLS = (("BTCUSDT", 64_000.0), ("ETHUSDT", 3_100.0), ("SOLUSDT", 150.0), ("BNBUSDT", 590.0),
            ("LTCUSDT", 82.0))  # fmt: skip
 BEFORE_S, OUTAGE_S, LONGEST_S = 60.0, 300.0, 600.0
-ORDERS_PER_S = 590.0
+ORDERS_PER_S = 560.0
 """A little more than 200 aggregates a second and symbol come of it."""
 
 

@@ -235,6 +235,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Nothing happens for so long."""
         self._now_s += seconds
 
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """At once, in this thread: another one would have a time of its own."""
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - the caller's, as from a thread
+            done.set_exception(error)
+        return done
+
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **_: Any
     ) -> MemoryServer:
