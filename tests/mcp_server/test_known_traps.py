@@ -12,6 +12,7 @@ from journeys_support import journey
 from sim_support import short_tapes
 
 from collectors.venues import VENUES
+from mcp_server.parameters import moment
 from orderflow.instrument import Instrument, Market
 from orderflow.timeframe import TIMEFRAMES
 from orderflow.trade import Side
@@ -40,6 +41,14 @@ def test_the_aggressor_is_not_the_maker(maker: bool, side: Side) -> None:
     frame = {"stream": "btcusdt@aggTrade", "data": {**FRAME, "m": maker}}
     (batch,) = codec.decode([msgspec.json.encode(frame)], 0).events
     assert batch.side == [side]  # type: ignore[union-attr]
+
+
+def test_times_without_a_zone_are_utc() -> None:
+    """Naive and aware times meet nowhere: a moment without a zone is UTC, and every moment is a
+    whole number of milliseconds from then on."""
+    aware = moment("2025-01-01T00:00:00Z", "start")
+    assert moment("2025-01-01T00:00:00", "start") == moment("2025-01-01", "start") == aware
+    assert moment("2025-01-01T01:00:00+01:00", "start") == aware == 1_735_689_600_000
 
 
 async def test_answers_do_not_wear_out(tmp_path: Path) -> None:
