@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: hurt-day help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean
+.PHONY: hurt-day help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,14 +61,16 @@ sbom: $(STAMP) ## Write sbom.json (CycloneDX) of the image's Python packages
 docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the rule cards
 	$(BIN)/python -m wadm.indicators_page docs/indicators.md
 
-client-types: $(STAMP) ## Write the client's answer types from the server's OpenAPI document
+client-types: $(STAMP) ## Write the client's answer types and cache schemas from the server's OpenAPI document
 	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_types.py > mcp_client/src/wadm_client/types.py
+	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_schemas.py mcp_client/src/wadm_client/schemas
 
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)
 
-client-hour: $(STAMP) ## 100 clients of the client library poll for a simulated hour (minutes)
-	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py -k hundred --timeout 3000
+client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile names are written (minutes)
+	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py \
+		tests/client/test_client_cache.py -k 'hundred or hostile' --timeout 3000
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
@@ -81,3 +83,7 @@ lock: $(STAMP) ## Write requirements.lock from .venv: names and versions only
 
 clean: ## Remove .venv and everything built
 	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache
+
+client-wheel: $(STAMP) ## Build the client's wheel into dist/ and try it: empty environment, size, first answer
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist ./mcp_client
+	CLIENT_WHEEL=dist $(BIN)/python -m pytest -q -s tests/client/test_client_wheel.py --timeout 600

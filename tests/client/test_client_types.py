@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,18 @@ def test_types_follow_the_server(root: Path) -> None:
         check=True,
     ).stdout
     assert (root / "mcp_client/src/wadm_client/types.py").read_text() == written
+
+
+def test_schemas_follow_the_server(root: Path, tmp_path: Path) -> None:
+    """Every kind of cache file has a schema, as write_schemas.py makes it of /openapi.json."""
+    words = [sys.executable, str(root / "mcp_client/write_schemas.py"), str(tmp_path)]
+    subprocess.run(words, input=document(), check=True)
+    kept = root / "mcp_client/src/wadm_client/schemas"
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert {path.name: path.read_text() for path in kept.iterdir()} == made
+    source = (root / "mcp_client/src/wadm_client/question.py").read_text()
+    kinds = set(re.findall(r'Question\(\s*"(\w+)"', source)) - {"wait"}
+    assert {f"{kind}.schema.json" for kind in kinds | {"mcp", "key_levels_file"}} == set(made)
 
 
 def test_it_stands_alone(root: Path) -> None:
