@@ -61,7 +61,7 @@ class Feed:
         self.causes: dict[str, int] = {}
         self.reached = asyncio.Event()
         self._hurried = asyncio.Event()
-        self._hurried_s = link.monotonic()
+        self._hurried_s = link.monotonic() - HURRY_EVERY_S
 
     @property
     def names(self) -> list[str]:

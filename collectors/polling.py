@@ -62,7 +62,6 @@ class Poller:
         bus: Bus,
         monotonic: Callable[[], float],
         after_s: float = AFTER_S,
-        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._market = market
         self._rest = rest
@@ -70,7 +69,6 @@ class Poller:
         self._bus = bus
         self._monotonic = monotonic
         self._after_s = after_s
-        self._answered = answered
         self.connection = f"{market.venue}-{market.market}-poll"
         self.polled: dict[str, Polled] = {}
         self._down_since: dict[str, float] = {}
@@ -101,12 +99,14 @@ class Poller:
         again in the meantime is left to the repairs."""
         behind = list(self.polled)
         for _ in range(MOST_PAGES):
-            behind = [
-                name for name in behind if name in self.polled and await self._poll(wanted[name])
-            ]
+            more = []
+            for name in behind:
+                if name in self.polled and await self._poll(wanted[name]):
+                    more.append(name)
+                await self.look(wanted, feeds())
+            behind = more
             if not behind:
                 return
-            await self.look(wanted, feeds())
 
     async def look(self, wanted: Mapping[str, Listed], feeds: Sequence[Feed]) -> None:
         """Start polling what was down for too long, stop what is delivered again."""
@@ -181,7 +181,6 @@ class Poller:
             lambda body: self._market.parse_trades(body, *entry),
             repairing=True,
         )
-        self._answered()
         page.source = "polling"
         self.pages += 1
         self.trades += len(page.key)

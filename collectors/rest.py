@@ -50,6 +50,7 @@ class RestClient:
         self.breaker = Breaker(f"rest {address}", chance, longest_s=LONGEST_PROBE_S)
         self._running: dict[RestCall, asyncio.Task[Any]] = {}
         self.answered = asyncio.Event()
+        self.on_return: list[Callable[[], None]] = []
         self.requests = 0
         self.failures = 0
         self.stated_weight: int | None = None
@@ -97,7 +98,9 @@ class RestClient:
         raise ExchangeError("no retries left")
 
     async def _once(self, call: RestCall, parse: Callable[[bytes], T]) -> T:
-        """One request and what it says about the address."""
+        """One request and what it says about the address; when one that was away answers again,
+        whoever asked to be told is told."""
+        away = self.breaker.state(self._monotonic()) != "closed"
         try:
             answer = parse(await self._get(call))
         except VenueRefusedError as error:
@@ -116,6 +119,8 @@ class RestClient:
             self.breaker.abandoned()
             raise
         self.breaker.succeeded()
+        for tell in self.on_return if away else ():
+            tell()
         return answer
 
     def _failed(self, pause_s: float | None) -> None:

@@ -203,7 +203,8 @@ class CollectorService:
             for feed in feeds():
                 feed.hurry()
 
-        poller = Poller(market, rest, self.clock, self._bus, self._monotonic, after_s, hurry)
+        rest.on_return.append(hurry)
+        poller = Poller(market, rest, self.clock, self._bus, self._monotonic, after_s)
         watchdog = Watchdog(market, rest, self.clock, self._monotonic)
         self.pollers.append(poller)
         self.watchdogs.append(watchdog)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -130,6 +131,21 @@ async def test_a_cut_connection_is_replaced(
     one, two = trades.of(Connected)
     assert (gone.event_ms, gone.connection) == (NOW, one.connection)
     assert (two.event_ms, two.connection != one.connection) == (NOW + 900, True)
+
+
+async def test_a_venue_that_answers_again_ends_the_pause(
+    start: Any, sockets: Any, trades: Any, spot: Any
+) -> None:
+    """A pause after a long absence may be long: a REST answer ends it, but not again and again."""
+    sockets.scripts = [sends(aggregate(1), then=hang_up), sends(aggregate(2))]
+    feed = start([spot], replace(FAST, first_delay_s=9_000.0, longest_delay_s=9_000.0))
+    await trades.until(lambda: bool(trades.of(Disconnect)) and feed.status().state == "waiting")
+    await asyncio.sleep(0)
+    feed.hurry()
+    await trades.until(lambda: keys(trades) == [1, 2])
+    feed._hurried.clear()
+    feed.hurry()
+    assert not feed._hurried.is_set()
 
 
 async def test_a_silent_connection_is_replaced_without_a_claim(

@@ -20,25 +20,20 @@ from typing import Any
 import msgspec
 import structlog
 
-from simulator.faults import CONNECTION_ACTIONS, ROW_ACTIONS, VENUE_ACTIONS
+from wadm.chaos.catalogue import CATALOGUE, NAMES
 from wadm.chaos.house import Plan, run_seed
 from wadm.chaos.killing import kill_loop
 from wadm.chaos.outage import run_outage
+from wadm.chaos.soak import Soaked, run_soak
 from wadm.chaos.verdict import Outcome
 from wadm.chaos.virtual import run_virtual
 
 FULL = {"seeds": 1_000, "minutes": 60, "kills": 200, "rate": 3_000.0}
 QUICK = {"seeds": 4, "minutes": 6, "kills": 3, "rate": 1_000.0}
 GARBAGE_AFTER = 20_000
+STEADY = 0.01
+"""Growth of memory over a simulated day, as a part of it."""
 SERVING_S, EXACT_S, OUTAGE_S = 3.0, 10.0, 240.0
-CATALOGUE = frozenset({*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS})
-NAMES = {
-    "refuse_connects": ("refuse_connects", "connect_refused"),
-    "429": ("429", "rest_429"),
-    "418": ("418", "rest_418"),
-    "403": ("403", "rest_403"),
-    "outage": ("outage", "rest_outage"),
-}
 
 
 def one_seed(plan: Plan) -> Outcome:
@@ -56,6 +51,7 @@ def summary(
     killed: Outcome | None,
     took_s: float,
     outage: dict[str, float] | None = None,
+    soaked: Soaked | None = None,
 ) -> dict[str, Any]:
     """The figures of a run."""
     runs = [*seeds, *([killed] if killed else [])]
@@ -83,6 +79,7 @@ def summary(
             "exact": killed.exact_s if killed else [],
             "after_outage": outage,
         },
+        "soak": None if soaked is None else msgspec.to_builtins(soaked),
         "notes": [f"seed {run.seed}: {note}" for run in runs for note in run.notes][:200],
         "took_s": round(took_s, 1),
     }
@@ -109,7 +106,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             killed = asyncio.run(kill_loop(Path(folder), options.kills, options.rate, first))
     outage = None if options.quick else run_virtual(lambda loop: run_outage(loop, first))
-    found = summary(seeds, killed, time.monotonic() - began, outage)
+    soaked = None if options.quick else run_virtual(lambda loop: run_soak(loop, first))
+    found = summary(seeds, killed, time.monotonic() - began, outage, soaked)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     figures = {name: found[name] for name in ("kills", "lost", "double", "undeclared_gaps")}
@@ -117,7 +115,9 @@ def main() -> int:
     complete = options.quick or not found["faults_missing"]
     if not complete:
         print(f"never seen: {found['faults_missing']}")
-    return 0 if found["good"] and complete and _recovered(found["recovery_s"]) else 1
+    steady = soaked is None or (soaked.gapless and abs(soaked.memory_slope) < STEADY)
+    kept = found["good"] and complete and steady
+    return 0 if _recovered(found["recovery_s"]) and kept else 1
 
 
 def _recovered(recovery_s: dict[str, Any]) -> bool:

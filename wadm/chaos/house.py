@@ -34,7 +34,7 @@ INSTRUMENTS = 3
 ROWS = "BTCUSDT=10"
 ROW_SHARE = 0.002
 HUGE_SHARE = 0.00005
-RESET_SHARE = 0.15
+RESET_SHARE = 0.25
 """Seeds in which one venue begins to number its trades anew."""
 CALM_PART = 0.8
 """The last fifth of the tape is without new faults: progress must resume."""

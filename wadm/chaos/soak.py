@@ -41,8 +41,9 @@ MARKETS = (
     Market("binance:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 0.4, 0.05),
     Market("bybit:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 0.4, 0.05),
 )
-WARM_PART = 1 / 6
-"""Before this part of the run buffers are still being filled for the first time."""
+WARM_PART = 1 / 4
+"""Before this part of the run, six hours of a day, memory fills with what is always kept: every
+minute of the last five hours."""
 PAGES_BYTES = resource.getpagesize()
 BEST = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 TAIL_S = 150.0
