@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_CACHE_ENTRIES = 200_000
 
 
 def scaled(texts: Sequence[str]) -> tuple[list[int], int]:
@@ -74,7 +73,9 @@ def text_of(value: int, digits: int, places: int | None = None) -> str:
 
 
 class TextOf(dict[int, str]):
-    """Remembered decimal texts of scaled integers: `texts[value]`."""
+    """Remembered decimal texts of scaled integers: `texts[value]`; `most` of them at once."""
+
+    most = 200_000
 
     def __init__(self, digits: int, places: int | None) -> None:
         super().__init__()
@@ -82,7 +83,7 @@ class TextOf(dict[int, str]):
         self.places = places
 
     def __missing__(self, value: int) -> str:
-        if len(self) >= _CACHE_ENTRIES:
+        if len(self) >= self.most:
             self.clear()
         text = self[value] = text_of(value, self.digits, self.places)
         return text

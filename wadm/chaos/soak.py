@@ -26,6 +26,7 @@ from orderflow.completeness import State
 from orderflow.encoding import bar_from_body
 from orderflow.timeframe import HOUR_MS, MINUTE_MS
 from simulator.columns import EVENT
+from simulator.decimals import TextOf
 from simulator.limits import Limits
 from simulator.service import Simulator
 from simulator.tape import Tape
@@ -47,6 +48,7 @@ minute of the last five hours."""
 PAGES_BYTES = resource.getpagesize()
 BEST = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 TAIL_S = 150.0
+TEXTS_KEPT = 1_000
 
 
 class Length(NamedTuple):
@@ -89,6 +91,8 @@ async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> S
     end_ms = START_MS + int(length.run_s * 1_000) // MINUTE_MS * MINUTE_MS
     tape = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=end_ms - 1)
     found = Soaked(round(length.run_s / 3_600, 2))
+    # The exchanges are in the same process: what they remember is not the house's memory.
+    TextOf.most = TEXTS_KEPT
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "soak.db")
         await store.open("simulated")
