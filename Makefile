@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: hurt-day help setup run chaos test test-mongo check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel
+.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,10 +34,13 @@ conformance: $(STAMP) ## Run the official MCP conformance suite (needs npm once)
 fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
 	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200
 
-test-mongo: $(STAMP) ## Run the store suite against a real replica set: make test-mongo URI=mongodb://...
+test-mongo: $(STAMP) ## Run the store suite and a fail-over against a real replica set: make test-mongo URI=mongodb://...
 	@test -n "$(URI)" || { echo "give URI=mongodb://USER:PASSWORD@HOST/?replicaSet=rs0&tls=true"; exit 2; }
 	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \
-		-k 'mongo] or identical or step_down'
+		-k 'mongo] or identical or their_index or what_expired or validation or across_chunks or step_down'
+
+test-containers: $(STAMP) ## Build the Dockerfile and run compose's application half in podman (root, minutes)
+	CONTAINERS=1 $(BIN)/python -m pytest -q -rs -s -p no:xdist tests/deploy/test_containers.py
 
 check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/ruff format --check .
@@ -74,6 +77,9 @@ client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile n
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
+
+database-away: $(STAMP) ## All members of the set are away for a whole minute under load
+	AWAY_S=60 $(BIN)/python -m pytest -q tests/journeys/test_database_away.py
 
 hurt-day: $(STAMP) ## The real day with 1 % of its frames hurt and twenty disconnects (many minutes)
 	HURT_DAY=1 $(BIN)/python -m pytest tests/journeys/test_hurt_day.py

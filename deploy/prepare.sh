@@ -16,6 +16,8 @@ run() {
 [ -e "${home}/secrets" ] || run secrets "${home}/secrets"
 [ -e "${home}/secrets/backup.key" ] || run backup key "${home}/secrets/backup.key"
 : >> "${home}/secrets/metrics.key"
+[ -e "${home}/secrets/grafana.password" ] ||
+    head -c 24 /dev/urandom | base64 > "${home}/secrets/grafana.password"
 [ -e "${home}/tls/fullchain.pem" ] || run certificate "${host}" "${home}/tls"
 chown -R 10001:10001 "${home}"
 echo "ready in ${home}; keep ${home}/secrets/ca.key and backup.key somewhere else as well"

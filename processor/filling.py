@@ -24,30 +24,34 @@ async def load_day(store: Store, stream: Stream, end_ms: int) -> None:
 
     What is in memory already is newer and stays.
     """
-    name, history = stream.instrument.name, stream.history
     oldest, newest = end_ms - KEPT_MS, end_ms
     while end_ms > oldest:
         start = max(oldest, end_ms - CHUNK * MINUTE_MS)
-        fine = max(start, newest - CELLS_KEPT_MS)
-        cells: dict[int, Record] = {}
-        if fine < end_ms:
-            found = await _records(store, FLOW_BARS, name, "5s", (fine, end_ms))
-            cells = {record.start_ms: record for record in found}
-        records = await _records(store, FOOTPRINTS, name, "1m", (start, end_ms))
-        for place, record in enumerate(records):
-            if not history.holds(record.start_ms):
-                bar, quality = bar_from_body(record.body)
-                of_minute = cells.get(record.start_ms)
-                steps = {key: record.body[key] for key in ("tick_size", "lot_size", "quality")}
-                flows = () if of_minute is None else of_minute.body["bars"]
-                history.put(
-                    bar, quality, [flow_from_body({**steps, "flow": flow})[0] for flow in flows]
-                )
-            if place % PER_TURN == PER_TURN - 1:
-                await asyncio.sleep(0)
-        history.tidy(newest)
+        await load_span(store, stream, (start, end_ms), max(start, newest - CELLS_KEPT_MS))
+        stream.history.tidy(newest)
         end_ms = start
         await asyncio.sleep(0)
+
+
+async def load_span(store: Store, stream: Stream, span: tuple[int, int], fine_ms: int) -> None:
+    """At most CHUNK closed minutes that are not in memory, with their 5 s bars from `fine_ms`."""
+    name, history = stream.instrument.name, stream.history
+    cells: dict[int, Record] = {}
+    if fine_ms < span[1]:
+        found = await _records(store, FLOW_BARS, name, "5s", (fine_ms, span[1]))
+        cells = {record.start_ms: record for record in found}
+    records = await _records(store, FOOTPRINTS, name, "1m", span)
+    for place, record in enumerate(records):
+        if not history.holds(record.start_ms):
+            bar, quality = bar_from_body(record.body)
+            of_minute = cells.get(record.start_ms)
+            steps = {key: record.body[key] for key in ("tick_size", "lot_size", "quality")}
+            flows = () if of_minute is None else of_minute.body["bars"]
+            history.put(
+                bar, quality, [flow_from_body({**steps, "flow": flow})[0] for flow in flows]
+            )
+        if place % PER_TURN == PER_TURN - 1:
+            await asyncio.sleep(0)
 
 
 async def fill_wanted(store: Store, streams: Iterable[Stream]) -> None:

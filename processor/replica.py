@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from backbone.bus.base import OLDEST, UPDATES, Bus, Delivery, Subscription
-from backbone.clock import VenueClock
+from backbone.clock import VenueClock, monotonic_s
 from backbone.live import StreamStatus
 from backbone.store.base import Store
 from backbone.updates import Update
@@ -22,11 +22,11 @@ from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
-from orderflow.timeframe import MINUTE_MS
+from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
 from orderflow.trade import instrument_of
 from processor.engine import Engine
 from processor.evidence import Evidence
-from processor.filling import AGAIN_S, fill_wanted, load_day
+from processor.filling import AGAIN_S, fill_wanted, load_day, load_span
 from processor.grids import Grids
 from processor.history import MinuteHistory
 from processor.image import StreamImage, decode_minute, decode_stream, minute_of
@@ -36,8 +36,10 @@ from processor.stream import Stream
 from processor.toxicity import Toxicity
 
 log = structlog.get_logger()
-LOAD_CHUNK = 240
-RETRY_S = 2.0
+LATE_S = 120.0
+"""A closed minute that the store has not got by then will not come."""
+MOST_EARLY = 500
+"""Minutes of a stream that are told before the stream itself, at most."""
 
 
 class CopiedEvidence(Evidence):
@@ -119,6 +121,8 @@ class Replica(ProcessorView):
         self._name = name
         self._clocks: dict[str, VenueClock] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
+        self._early: dict[str, list[Update]] = {}
+        self._late: dict[str, float] = {}
         self._position = 0
         self._epoch = ""
         self.resyncs = 0
@@ -196,6 +200,10 @@ class Replica(ProcessorView):
             self._show(stream, update)
         elif update.kind == "minute" and stream is not None:
             self._close(stream, update)
+        elif update.kind == "minute":
+            early = self._early.setdefault(update.instrument, [])
+            early.append(update)
+            del early[:-MOST_EARLY]
 
     def _show(self, stream: Stream | None, update: Update) -> None:
         image = decode_stream(update.body)
@@ -203,6 +211,8 @@ class Replica(ProcessorView):
             stream = CopiedStream(instrument_of(image.instrument), Grids(None))
             stream.show(image)
             self.engine.streams[update.instrument] = stream
+            for early in self._early.pop(update.instrument, ()):
+                self._close(stream, early)
             self._load(stream)
         else:
             stream.show(image)
@@ -221,21 +231,50 @@ class Replica(ProcessorView):
     # Filling
 
     def _load(self, stream: Stream) -> None:
+        """Read a stream's minutes; what was being read for it before is out of date."""
         name = stream.instrument.name
-        if name not in self._loading:
-            task = asyncio.create_task(self._fill(stream), name=f"fill {name}")
-            self._loading[name] = task
-            task.add_done_callback(lambda _: self._loading.pop(name, None))
+        if (before := self._loading.get(name)) is not None:
+            before.cancel()
+        task = asyncio.create_task(self._fill(stream), name=f"fill {name}")
+        self._loading[name] = task
+        task.add_done_callback(lambda task: self._loaded(name, task))
+
+    def _loaded(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._loading.get(name) is task:
+            del self._loading[name]
 
     async def _fill(self, stream: Stream) -> None:
         await load_day(self._store, stream, stream.next_close_ms or stream.last_event_ms)
+        self._late[stream.instrument.name] = monotonic_s() + LATE_S
         self.engine.version += 1
 
     async def _keep_filled(self) -> None:
-        """Hours that windows begin in."""
+        """Hours that windows begin in, and minutes that came late into the store."""
         while True:
             await fill_wanted(self._store, self.engine.streams.values())
+            for name in list(self._late):
+                await self._fill_late(name)
             await asyncio.sleep(AGAIN_S)
+
+    async def _fill_late(self, name: str) -> None:
+        """Minutes that had closed when the store was read and were not written yet, or that closed
+        before the state was told that the reading went by."""
+        stream = self.engine.streams[name]
+        if monotonic_s() > self._late[name]:
+            del self._late[name]
+        elif (span := _missing(stream)) is not None:
+            await load_span(self._store, stream, span, span[0])
+            self.engine.version += 1
+
+
+def _missing(stream: Stream) -> tuple[int, int] | None:
+    """From the first closed minute of the last hour that is observed and not in memory."""
+    since, end = stream.coverage.observed_from_ms, stream.next_close_ms
+    if since is None or end is None:
+        return None
+    first = max(floor_ms(since, MINUTE_MS), end - HOUR_MS)
+    missing = [at for at in range(first, end, MINUTE_MS) if not stream.history.holds(at)]
+    return (missing[0], missing[-1] + MINUTE_MS) if missing else None
 
 
 def _newest_states(deliveries: Sequence[Delivery]) -> dict[str, Update]:

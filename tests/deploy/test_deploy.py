@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,10 @@ from wadm.apart import COLLECTOR_PORTS, PROCESSOR_PORT
 from wadm.secrets import make_secrets
 
 yaml = pytest.importorskip("ruamel.yaml", reason="check-jsonschema is not installed")
-HAND_MADE = {"backup.key", "metrics.key"}
+HAND_MADE = {"backup.key", "grafana.password", "metrics.key"}
+ONCE = {"mongo-setup", "admin"}
+WATCHING = {"certbot", "prometheus", "grafana"}
+"""Optional profiles of other people's images, without a health check of ours."""
 """Secrets that deploy/prepare.sh or the administrator makes."""
 OUTSIDE = {"nginx", "collector-binance", "collector-bybit", "certbot"}
 
@@ -142,6 +146,59 @@ def test_deploy_every_service_is_confined(compose: Any) -> None:
         assert service["mem_limit"] == "1g", name
         assert service["logging"]["options"]["max-size"], name
         assert "restart" in service, name
+
+
+def test_deploy_health_checks(compose: Any) -> None:
+    """Every service that stays has a health check, and Docker starts it again when it ends."""
+    for name, service in compose["services"].items():
+        if name in ONCE:
+            assert service["restart"] == "no", name
+            continue
+        assert service["restart"] == "unless-stopped", name
+        if name not in WATCHING:
+            assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_deploy_database_fits(compose: Any) -> None:
+    """WiredTiger's cache leaves the larger half of a member's 1 GB to everything else; every member
+    asks for TLS, a key file and the set."""
+    for name in ("mongo1", "mongo2", "mongo3"):
+        words = dict(w.partition("=")[::2] for w in compose["services"][name]["command"])
+        assert 0.25 <= float(words["--wiredTigerCacheSizeGB"]) < 0.5
+        assert words["--tlsMode"] == "requireTLS"
+        assert {"--keyFile", "--replSet", "--tlsCAFile"} <= set(words)
+        assert "ports" not in compose["services"][name]
+
+
+def test_deploy_small_profile(root: Path, compose: Any) -> None:
+    """deploy/compose.small.yaml leaves one member and one server, and names no service or setting
+    that compose.yaml has not."""
+    text = (root / "deploy/compose.small.yaml").read_text().replace("!override", "")
+    small = yaml.YAML(typ="safe").load(text)["services"]
+    assert set(small) <= set(compose["services"])
+    off = {name for name, service in small.items() if service.get("profiles") == ["large"]}
+    assert off == {"server-b", "mongo2", "mongo3"}
+    assert small["mongo-setup"]["environment"] == {"MONGO_MEMBERS": "mongo1"}
+    assert set(small["mongo-setup"]["depends_on"]) == {"mongo1"}
+    assert "server-b" not in small["nginx"]["environment"]["EDGE_UPSTREAMS"]
+
+
+def test_deploy_dashboard(root: Path) -> None:
+    """Every name in Grafana's dashboard is one that /metrics has, and the data source is
+    compose's Prometheus."""
+    board = json.loads((root / "deploy/grafana/dashboards/wadm.json").read_text())
+    page = (root / "docs/operations.md").read_text()
+    declared = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
+    used = {
+        name.removesuffix("_total")
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\b(?:wadm|ingestion)_[a-z_]+", target["expr"])
+    }
+    assert used
+    assert used <= declared
+    source = (root / "deploy/grafana/datasources/prometheus.yml").read_text()
+    assert "http://prometheus:9090" in source
 
 
 def test_deploy_settings_exist(compose: Any) -> None:
