@@ -78,9 +78,6 @@ client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile n
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
 
-database-away: $(STAMP) ## All members of the set are away for a whole minute under load
-	AWAY_S=60 $(BIN)/python -m pytest -q tests/journeys/test_database_away.py
-
 hurt-day: $(STAMP) ## The real day with 1 % of its frames hurt and twenty disconnects (many minutes)
 	HURT_DAY=1 $(BIN)/python -m pytest tests/journeys/test_hurt_day.py
 

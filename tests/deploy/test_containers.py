@@ -1,6 +1,7 @@
 """make test-containers: the real Dockerfile and compose's application half in real containers.
 
 Takes minutes and root, so it runs only when asked for (CONTAINERS=1), and says why it does not.
+CONTAINERS_KEEP=1 takes the image that was built before; CONTAINERS_FOLDER keeps it elsewhere.
 """
 
 from __future__ import annotations
@@ -73,9 +74,10 @@ def root() -> Path:
 @pytest.fixture(scope="module")
 def box(root: Path) -> Iterator[Box]:
     """The image, built; nothing runs yet."""
-    made = Box(root, root / "build/containers")
+    made = Box(root, Path(os.environ.get("CONTAINERS_FOLDER", root / "build/containers")))
     made.base()
-    made.build()
+    if os.environ.get("CONTAINERS_KEEP") != "1" or not made.has(IMAGE):
+        made.build()
     yield made
     made.close()
 
