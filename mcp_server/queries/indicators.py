@@ -129,6 +129,8 @@ class IndicatorQueries:
             start = end - asked.limit * length
         if start is None:
             start = self._start(study, options, end)
+            if options.anchor_ms is None:
+                start = max(start, end - MOST_BARS * length)
         spans = [Window(max(0, start), end)]
         if options.other is not None and study.name == "profile_algebra":
             spans.append(options.other)
