@@ -22,7 +22,7 @@ from wadm import loops
 from wadm.compose import SIMULATED, System, opened_store, spare_the_collector
 
 PROBE_S = 0.001
-SETTLED_S = 10.0
+SETTLED_S = 4.0
 
 
 class Probe:
@@ -83,7 +83,7 @@ async def settled(system: System) -> None:
 
     Not longer than `SETTLED_S`: while nothing comes the clock goes on, and so do the questions.
     """
-    while _applied(system) < WARM:  # noqa: ASYNC110
+    while _applied(system) < WARM:  # noqa: ASYNC110 (the only sign there is)
         await asyncio.sleep(0.01)
     await asyncio.sleep(1.0)
     until = time.monotonic() + SETTLED_S
@@ -118,6 +118,8 @@ async def measure(
     url = f"http://127.0.0.1:{system.port}/order_flow/{SYMBOLS[0]}"
     while _applied(system) < count:
         await asyncio.sleep(0.02)
+        if any(feed.dropped for feed in system.feeds()):
+            raise RuntimeError("the reader got too little of the core: trades were dropped")
         if paced:
             answer = await client.get(url, params={"period": "5s", "detail": "summary"})
             newest = streams[f"binance:spot:{SYMBOLS[0]}"].last_event_ms

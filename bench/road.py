@@ -98,7 +98,7 @@ def shown(runs: dict[str, list[Run]], paced: Run | None) -> None:
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate the readers; goals, and every run."""
-    count, repeats = (200_000, 3) if quick else (500_000, 5)
+    count, repeats = (400_000, 3) if quick else (600_000, 5)
     certificate()
     ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}"]
     peer = peers_python()

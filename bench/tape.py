@@ -14,8 +14,9 @@ import msgspec
 
 SYMBOLS = [f"C{number:03d}USDT" for number in range(100)]
 MINUTE_MS = 60_000
-START_MS = 29_916_667 * MINUTE_MS - 8_000
-"""Eight seconds before a full minute, so that a run has minutes to close."""
+START_MS = 29_916_667 * MINUTE_MS - 30_000
+"""Half a minute before a full one: a run of 300,000 trades and more has a minute to close, and no
+run has to revise one that the clock closed, unless it is slower than the tape itself."""
 TRADES_PER_MS = 10
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 

@@ -59,7 +59,7 @@ def flows_from_bytes(
     flows: list[FlowBar] = []
     end_ms, last_id = 0, 0
     for row in _rows(data):
-        values = {name: _number(v) for name, v in zip(NUMBER_FIELDS, row, strict=False)}
+        values = dict(zip(NUMBER_FIELDS, row, strict=False))
         values["start_ms"] += end_ms
         if values["first_id"] is not None:
             values["first_id"] += last_id
@@ -144,5 +144,9 @@ def _squeezed(columns: Sequence[list[Any]]) -> bytes:
 
 def _rows(data: bytes) -> Iterator[tuple[Any, ...]]:
     count, columns = msgspec.msgpack.decode(zlib.decompress(data))
-    full = [column * count if len(column) == 1 else column for column in columns]
+    full = []
+    for column in columns:
+        if any(type(value) is bytes for value in column):
+            column = [_number(value) for value in column]
+        full.append(column * count if len(column) == 1 else column)
     return zip(*full, strict=True)

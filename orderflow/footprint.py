@@ -62,6 +62,21 @@ class FootprintBar(msgspec.Struct, gc=False, frozen=True):
 
 def sum_rows(parts: Iterable[Rows], ratio: int = 1) -> dict[int, Row]:
     """Row-wise sum; `ratio` rows become one (floor nests exactly, also below zero)."""
+    if ratio > 1:
+        return _widened(parts, ratio)
+    rest = sorted(parts, key=len)
+    total = dict(rest.pop()) if rest else {}
+    for rows in rest:
+        for row, cell in rows.items():
+            found = total.get(row)
+            if found is None:
+                total[row] = cell
+            else:
+                total[row] = (found[0] + cell[0], found[1] + cell[1], found[2] + cell[2])
+    return total
+
+
+def _widened(parts: Iterable[Rows], ratio: int) -> dict[int, Row]:
     total: dict[int, list[int]] = {}
     for rows in parts:
         for row, (buy, sell, trades) in rows.items():

@@ -160,12 +160,20 @@ def between(block: PackedBars, start_ms: int, end_ms: int) -> FootprintBar | Non
             for bar, size, largest in zip(flows[span], sizes, prints, strict=True)
         ]
     )
+    return msgspec.structs.replace(whole, rows=rows_between(block, span))
+
+
+def rows_between(block: PackedBars, span: slice) -> dict[int, Row]:
+    """The rows of the bars with these numbers, added up.
+
+    MergeError when the single bars were dropped.
+    """
     edges = np.concatenate(([0], np.cumsum(varint.decode(block.counts))))
     table = _bar_rows([block])[:, edges[span.start] : edges[span.stop]]
     if block.volume_lots >= SMALL:
         ones = np.ones(table.shape[1], dtype=np.int64)
-        return msgspec.structs.replace(whole, rows=_summed_slowly(table, ones, ones))
-    return msgspec.structs.replace(whole, rows=_summed(table))
+        return _summed_slowly(table, ones, ones)
+    return _summed(table)
 
 
 def flows_of(block: PackedBars) -> list[FlowBar]:

@@ -68,21 +68,20 @@ def part_of(
     block: Block, start_ms: int, end_ms: int, depth: Depth, row_size: Decimal
 ) -> Piece | None:
     """The minutes that start in [start_ms, end_ms) as one."""
-    found = [
-        (bar, quality)
-        for bar, quality in zip(
-            packed.flows_of(block.bars), qualities_from_bytes(block.qualities), strict=True
-        )
-        if start_ms <= bar.start_ms < end_ms
-    ]
-    if not found:
+    flows = packed.flows_of(block.bars)
+    chosen = [k for k, bar in enumerate(flows) if start_ms <= bar.start_ms < end_ms]
+    if not chosen:
         return None
-    quality = merge_qualities([one for _, one in found], in_time=True)
+    span = slice(chosen[0], chosen[-1] + 1)
+    quality = merge_qualities(qualities_from_bytes(block.qualities)[span], in_time=True)
+    if depth == "all":
+        part = packed.between(block.bars, start_ms, end_ms)
+        return None if part is None else (part.coarsened(row_size), quality)
+    total = functools.reduce(flow.then, flows[span])
     if depth == "flow":
-        total = functools.reduce(flow.then, [one for one, _ in found])
         return FootprintBar(total, row_size, {}), quality
-    part = packed.between(block.bars, start_ms, end_ms)
-    return None if part is None else (part.coarsened(row_size), quality)
+    part = FootprintBar(total, block.bars.row_size, packed.rows_between(block.bars, span))
+    return part.coarsened(row_size), quality
 
 
 def whole_of(blocks: Sequence[Block], depth: Depth, row_size: Decimal) -> Piece:

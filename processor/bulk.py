@@ -146,28 +146,51 @@ def _add(streams: list[Stream], mixed: MixedTrades) -> None:
     targets = _targets(streams, mixed, starts, owners)
     spans = Spans(mixed, starts, _ground(targets))
     _sums(spans, targets, mixed)
-    ladders = [target.minute.ladder for target in targets]
+    _rows(spans, targets)
+    _sizes(spans, targets)
+    _largest(spans, targets)
+    for target, bursts in zip(targets, spans.bursts(), strict=True):
+        _go_on(target.tally, bursts)
+
+
+def _rows(spans: Spans, targets: list[Target]) -> None:
+    """Volume at price into the ladders; a new row needs no addition."""
+    ladders = [target.minute.ladder.rows for target in targets]
     for span, number, buy, sell, trades in spans.rows():
-        rows = ladders[span].rows
-        row = rows[number] if number in rows else rows.setdefault(number, [0, 0, 0])
-        row[0] += buy
-        row[1] += sell
-        row[2] += trades
+        rows = ladders[span]
+        if number in rows:
+            row = rows[number]
+            row[0] += buy
+            row[1] += sell
+            row[2] += trades
+        else:
+            rows[number] = [buy, sell, trades]
+
+
+def _sizes(spans: Spans, targets: list[Target]) -> None:
+    """Volume and prints by size class into the ladders."""
+    ladders = [target.minute.ladder.sizes for target in targets]
     for span, number, buy, sell, buy_prints, sell_prints in spans.classes():
-        sizes = ladders[span].sizes
-        size = sizes[number] if number in sizes else sizes.setdefault(number, [0, 0, 0, 0])
-        size[0] += buy
-        size[1] += sell
-        size[2] += buy_prints
-        size[3] += sell_prints
+        sizes = ladders[span]
+        if number in sizes:
+            size = sizes[number]
+            size[0] += buy
+            size[1] += sell
+            size[2] += buy_prints
+            size[3] += sell_prints
+        else:
+            sizes[number] = [buy, sell, buy_prints, sell_prints]
+
+
+def _largest(spans: Spans, targets: list[Target]) -> None:
+    """Prints that may be among the largest to the heaps."""
+    heaps = [target.minute.ladder.largest for target in targets]
     for span, ranked in spans.large():
-        heap = ladders[span].largest
+        heap = heaps[span]
         if len(heap) < MOST_LARGEST:
             heappush(heap, ranked)
         elif ranked > heap[0]:
             heapreplace(heap, ranked)
-    for target, bursts in zip(targets, spans.bursts(), strict=True):
-        _go_on(target.tally, bursts)
 
 
 def _targets(

@@ -56,12 +56,21 @@ class ClosedMinute(msgspec.Struct, gc=False):
     @property
     def bar(self) -> FootprintBar:
         """The minute as a footprint bar."""
+        return FootprintBar(self.flow, self.row_size, self._rows(), dict(self.sizes), self.largest)
+
+    def part(self, depth: Depth) -> FootprintBar:
+        """The minute with as much as a merge is for."""
+        if depth == "all":
+            return self.bar
+        return FootprintBar(self.flow, self.row_size, self._rows() if depth == "rows" else {})
+
+    def _rows(self) -> dict[int, Row]:
         values = self.packed
-        rows: dict[int, Row] = {
-            values[i]: (values[i + 1], values[i + 2], values[i + 3])
-            for i in range(0, len(values), 4)
-        }
-        return FootprintBar(self.flow, self.row_size, rows, dict(self.sizes), self.largest)
+        return dict(
+            zip(
+                values[::4], zip(values[1::4], values[2::4], values[3::4], strict=True), strict=True
+            )
+        )
 
 
 def closed_minute(bar: FootprintBar, quality: Quality) -> ClosedMinute:
@@ -187,7 +196,7 @@ class MinuteHistory:
                 yield from self._part(hour, block, Window(start, end), depth, row_size)
             for at in range(start, end, MINUTE_MS):
                 if (minute := self.recent.get(at)) is not None:
-                    yield minute.bar, minute.quality
+                    yield minute.part(depth), minute.quality
         if whole:
             yield whole_of(whole, depth, _widest(whole, row_size))
 

@@ -22,18 +22,19 @@ def burst_of(
     rows: Sequence[Aggregate[float]], defined: Defined, received_ns: int
 ) -> MixedTrades | None:
     """Rows as columns grouped by symbol; None when any row needs a judgement of its own."""
-    if max([row.T for row in rows]) > min([row.E for row in rows]) + FUTURE_TOLERANCE_MS:
+    symbols, times = [row.s for row in rows], [row.T for row in rows]
+    if max(times) > min([row.E for row in rows]) + FUTURE_TOLERANCE_MS:
         return None
-    symbols = [row.s for row in rows]
     places = {symbol: place for place, symbol in enumerate(dict.fromkeys(symbols))}
     if not places.keys() <= defined.keys():
         return None
     found = [defined[symbol] for symbol in places]
-    number = np.array([places[symbol] for symbol in symbols], dtype=np.int64)
-    first = np.array([row.f for row in rows], dtype=np.int64)
-    last = np.array([row.l for row in rows], dtype=np.int64)
-    price = np.array([row.p for row in rows])
-    quantity = np.array([row.q for row in rows])
+    number = _column([places[symbol] for symbol in symbols])
+    try:
+        first, last = _column([row.f for row in rows]), _column([row.l for row in rows])
+    except OverflowError:
+        return None
+    price, quantity = np.array([row.p for row in rows]), np.array([row.q for row in rows])
     ticks = _steps(price, number, [item.tick.factor for item, _ in found])
     lots = _steps(quantity, number, [item.lot.factor for item, _ in found])
     if ticks is None or lots is None or bool((last < first).any()):
@@ -43,11 +44,11 @@ def burst_of(
     if ticks is None or lots is None:
         return None
     columns = [
-        np.array([row.a for row in rows], dtype=np.int64),
-        np.array([row.T for row in rows], dtype=np.int64),
+        _column([row.a for row in rows]),
+        _column(times),
         ticks,
         lots,
-        np.array([0 if row.m else 1 for row in rows], dtype=np.int64),
+        1 - _column([row.m for row in rows]),
         last - first + 1,
         first,
         last,
@@ -58,6 +59,10 @@ def burst_of(
     burst = MixedTrades(names, scales, edges, *sorted_columns)  # type: ignore[arg-type]
     burst.received_ns = received_ns
     return burst
+
+
+def _column(values: Sequence[int]) -> Column:
+    return np.fromiter(values, np.int64, len(values))
 
 
 def _steps(values: np.ndarray, number: Column, factors: Sequence[float]) -> Column | None:

@@ -96,7 +96,7 @@ class BinanceCodec:
         burst = burst_of(rows, self._defined, received_ns)
         if burst is None:
             return None
-        symbols = {row.s for row in rows}
+        symbols = [name.rpartition(":")[2] for name in burst.instruments]
         if any(self._kinds.setdefault(name, Aggregate) is not Aggregate for name in symbols):
             return None
         self.seen_ms = max(self.seen_ms, rows[-1].E)

@@ -86,6 +86,7 @@ def test_a_burst_is_one_event_with_every_trade(seed: int, monkeypatch: pytest.Mo
         (b'"T":17', b'"T":19'),
         (b'"e":"aggTrade"', b'"e":"trade","t":1'),
         (b'"f":', b'"f":9'),
+        (b'"l":', b'"l":99999999999999999999'),
         (b"{", b"["),
     ],
 )
