@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel
+.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run every test, with coverage
 
 conformance: $(STAMP) ## Run the official MCP conformance suite (needs npm once); writes build/conformance.json
 	PYTHONPATH=tests/support $(BIN)/python tests/support/conformance_run.py
+
+evaluate: $(STAMP) ## Ask an agent 38 questions about the real day (AGENT=module:function or a command)
+	$(BIN)/python -m evaluation $(if $(AGENT),--agent '$(AGENT)',--at-least 100)
 
 fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
 	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200

@@ -121,6 +121,10 @@ class LiveView(Protocol):
         """Exact merge of flow bars, with the bars of `step_ms` in it; None when none."""
         ...
 
+    def filling(self, instrument: str) -> bool:
+        """Minutes that a window needed are on their way from the store: look again soon."""
+        ...
+
     def default_row_sizes(self, instrument: str) -> dict[str, str]:
         """Served row size per timeframe, and `base`, as decimal strings."""
         ...

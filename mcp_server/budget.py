@@ -65,7 +65,7 @@ def cut(data: dict[str, Any], most: int) -> dict[str, Any]:
         excess = tokens_of(data) - most
         if excess <= 0:
             break
-        found = max(_lists(data), key=lambda item: item[2], default=None)
+        found = max(_lists(data), key=_size, default=None)
         if found is None:
             break
         name, holder, size = found
@@ -76,6 +76,13 @@ def cut(data: dict[str, Any], most: int) -> dict[str, Any]:
         dropped[name] = dropped.get(name, 0) + leaving
         data["dropped"] = dropped
     return data
+
+
+def _size(found: tuple[str, dict[str, Any], int]) -> int:
+    """An only entry stays while anything inside it can leave."""
+    name, holder, size = found
+    entries = holder[name]
+    return 0 if len(entries) == 1 and _lists(entries) else size
 
 
 def _kept(name: str, entries: list[Any], count: int) -> list[Any]:

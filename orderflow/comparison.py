@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from orderflow import flow, footprint, grid
+from orderflow import flow, grid
 from orderflow.facts import HUNDREDTH, profile_reading
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
@@ -98,12 +98,6 @@ def windows(now: FootprintBar, before: FootprintBar | None) -> WindowsReport | N
         delta_before=_delta(before.flow),
         delta_now=_delta(now.flow),
     )
-
-
-def whole(parts: Sequence[FootprintPart | None]) -> FootprintBar | None:
-    """All streams of one window together; None when one was not collected."""
-    found = [part.bar for part in parts if part is not None]
-    return footprint.beside(found) if found and len(found) == len(parts) else None
 
 
 def _delta(bar: FlowBar) -> Decimal:

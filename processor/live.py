@@ -91,6 +91,10 @@ class ProcessorView:
             vpin=stream.toxicity.reading(),
         )
 
+    def filling(self, instrument: str) -> bool:
+        """Hours wait for the store."""
+        return bool(self.engine.streams[instrument].history.wanted)
+
     def default_row_sizes(self, instrument: str) -> dict[str, str]:
         """The grid in force now."""
         stream = self._settled(instrument)

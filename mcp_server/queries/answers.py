@@ -84,7 +84,7 @@ class Queries:
             parts = self.read.footprints(selection, window)
             report = answers.volume_profile_report(selection, parts, wanted)
             if asked.detail == "full":
-                report = self.read.described(report, selection, parts, wanted)
+                report = await self.read.described(report, selection, parts, wanted)
             return await self.context.added(report, asked, selection, window, wanted)
         items = [
             answers.volume_profile_report(selection, parts, wanted)

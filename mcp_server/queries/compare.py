@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from mcp_server.events import EventQueries, event_question
 from mcp_server.parameters import Question
-from mcp_server.queries.reading import Reading
+from mcp_server.queries.reading import Reading, is_whole, together
 from mcp_server.queries.revisions import Revisions
 from orderflow import comparison, footprint, proof
 from orderflow.answers import WindowKind, iso, volume_profile_report
@@ -56,9 +56,7 @@ class CompareQueries:
         found = comparison.venues(flows)
         every = self.read.selection(replace(asked, symbol=selection.symbol, market="all"))
         markets = comparison.markets(self.read.flows(every, window, step))
-        older = comparison.whole(
-            [self.read.live.footprint(i.name, before) for i in selection.instruments]
-        )
+        older = together(await self.read.earlier(selection, before))
         moved = comparison.windows(footprint.beside([part.bar for part in parts]), older)
         reasons = {}
         if len(found.venues) < 2:
@@ -66,7 +64,7 @@ class CompareQueries:
         if markets is None:
             reasons["spot_perp"] = comparison.ONE_MARKET
         if moved is None:
-            reasons["windows"] = "the window before was not collected, or nothing traded"
+            reasons["windows"] = "the window before was not collected as a whole, or nothing traded"
         return CompareReport(
             symbol=selection.symbol,
             market=selection.market,
@@ -96,7 +94,7 @@ class CompareQueries:
         name = parse_timeframe(asked.name or "1h")
         selection = self.read.selection(asked)
         if revision is None:
-            then, parts = self._at(selection, since_ms, TIMEFRAMES[name])
+            then, parts = await self._at(selection, since_ms, TIMEFRAMES[name])
             newest = None
         else:
             asked = replace(asked, name=name)
@@ -110,6 +108,8 @@ class CompareQueries:
         revised, events, reasons = await self._events(asked, since_ms)
         if revision is not None:
             events, reasons = None, reasons | {"new_events": "asked about a revision, not a time"}
+        if not is_whole(then):
+            reasons = reasons | {"before": "not all of the earlier window was collected"}
         since = since_ms if revision is not None else floor_ms(since_ms, MINUTE_MS)
         return ChangesReport(
             symbol=selection.symbol,
@@ -130,7 +130,7 @@ class CompareQueries:
             quality=proof.shortened(report.quality),
         )
 
-    def _at(
+    async def _at(
         self, selection: Selection, since_ms: int, length: int
     ) -> tuple[list[FootprintPart], list[FootprintPart]]:
         """The rolling window at a time, and now."""
@@ -141,10 +141,12 @@ class CompareQueries:
             raise NotFoundError("since is more than 26 hours ago; ask get_volume_profile as_of it")
         parts = self.read.footprints(selection, rolling(now, length))
         end = floor_ms(since_ms, MINUTE_MS)
-        try:
-            return self.read.footprints(selection, Window(end - length, end)), parts
-        except NotFoundError:
-            raise NotFoundError(f"nothing was collected before {iso(end)}") from None
+        window = Window(end - length, end)
+        found = await self.read.earlier(selection, window)
+        if not any(found):
+            raise NotFoundError(f"nothing was collected before {iso(end)}")
+        pairs = zip(found, selection.instruments, strict=True)
+        return [part or self.read.missing(item, window) for part, item in pairs], parts
 
     async def _events(
         self, asked: Question, since_ms: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -38,6 +39,7 @@ from orderflow.timeframe import (
 
 DEFAULT_BARS = 24
 RETRY_S = 5
+FILLING_S, FILLING_STEP_S = 3.0, 0.05
 
 
 class Reading:
@@ -110,6 +112,22 @@ class Reading:
         self._any(found.values())
         return [found[i.name] or self.missing(i, window) for i in selection.instruments]
 
+    async def earlier(self, selection: Selection, window: Window) -> list[FootprintPart | None]:
+        """Every stream's part of a window of before; None where nothing was collected.
+
+        Minutes of longer ago may have to come from the store first: this waits for them, but not
+        for ever, so look at `is_whole`.
+        """
+        names = [i.name for i in selection.instruments]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + FILLING_S
+        while True:
+            found = [self.live.footprint(name, window) for name in names]
+            coming = any(self.live.filling(name) for name in names)
+            if is_whole(found) or not coming or loop.time() >= until:
+                return found
+            await asyncio.sleep(FILLING_STEP_S)
+
     def flows(
         self, selection: Selection, window: Window, step_ms: int | None = None
     ) -> list[FlowPart]:
@@ -129,7 +147,7 @@ class Reading:
         found = {i: self.live.flow(i.name, window, MINUTE_MS) for i in selection.instruments}
         return [part or flow_part(self.missing(i, window)) for i, part in found.items()]
 
-    def described(
+    async def described(
         self,
         report: VolumeProfileReport,
         selection: Selection,
@@ -139,9 +157,7 @@ class Reading:
         """The report with what its histogram looks like, and how value moved."""
         window = parts[0].window
         before = Window(window.start_ms - window.length_ms, window.start_ms)
-        found = [self.live.footprint(i.name, before) for i in selection.instruments]
-        older = [part.bar for part in found if part is not None]
-        whole = footprint.beside(older) if len(older) == len(found) else None
+        whole = together(await self.earlier(selection, before))
         bar = answers.served(footprint.beside([part.bar for part in parts]), wanted)
         reading = profile_reading(bar, volume_profile.profile(bar.rows), whole)
         return report.model_copy(update={"reading": reading})
@@ -230,6 +246,17 @@ class Reading:
                 instrument, window, bar, quality, quality.applied_through_ms, now
             )
         return parts
+
+
+def is_whole(parts: Iterable[FootprintPart | None]) -> bool:
+    """Every stream was observed over all of the window."""
+    return all(p is not None and p.quality.covered_ms >= p.quality.expected_ms for p in parts)
+
+
+def together(parts: Sequence[FootprintPart | None]) -> FootprintBar | None:
+    """All streams of one window as one bar; None when it is not whole."""
+    found = [part.bar for part in parts if part is not None]
+    return footprint.beside(found) if found and is_whole(parts) else None
 
 
 def flow_part(part: FootprintPart, step_ms: int = MINUTE_MS) -> FlowPart:

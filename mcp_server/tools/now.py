@@ -41,6 +41,8 @@ REPORTS: dict[str, tuple[type[Report], ...]] = {
     "get_footprint": (reports.FootprintReport,),
     "get_market_snapshot": (reports.SnapshotReport,),
 }
+FEW_BARS = 6
+"""Of a question that names neither a beginning nor a number."""
 DRAWN = {"ui": {"resourceUri": PAGE_URI}}
 """Hosts that draw MCP Apps show this page with the answer."""
 
@@ -118,7 +120,7 @@ def add_flow_tools(mcp: MCPServer, queries: Queries) -> None:
         market: MarketName = None,
         start: Moment = None,
         end: str | None = None,
-        limit: Annotated[int, Field(description="newest bars")] = 6,
+        limit: Annotated[int | None, Field(description="newest; without start 6")] = None,
         detail: Detail = "summary",
         numbers: Numbers = "string",
         as_of: AsOf = None,
@@ -126,7 +128,10 @@ def add_flow_tools(mcp: MCPServer, queries: Queries) -> None:
     ) -> Result:
         """Aligned bars, oldest first: OHLC, volume, delta and its extremes, POC; detail=rows adds
         [price, buy, sell, trades]. For one number of a window use get_order_flow."""
-        asked = question({**locals()}, FOOTPRINT, "timeframe")
+        values = {**locals()}
+        if start is None and limit is None:
+            values["limit"] = FEW_BARS
+        asked = question(values, FOOTPRINT, "timeframe")
         return await answered(queries.footprint(asked), numbers, max_tokens)
 
     @mcp.tool(title="Market snapshot", annotations=READ_ONLY)

@@ -106,7 +106,7 @@ async def check_same(trip: Journey, client: Client, question: dict[str, Any]) ->
     tool = question["tool"]
     values, path = arguments(question)
     symbol = question["symbol"]
-    sent = DEFAULTS.get(tool, {}) | values
+    sent = ({} if "start" in values else DEFAULTS.get(tool, {})) | values
     if tool in UNNUMBERED:
         sent = sent | {"numbers": "string"}
     if "{}" not in path:
