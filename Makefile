@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz
+.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ test: $(STAMP) ## Run every test, with coverage
 
 conformance: $(STAMP) ## Run the official MCP conformance suite (needs npm once); writes build/conformance.json
 	PYTHONPATH=tests/support $(BIN)/python tests/support/conformance_run.py
+
+mcpb: $(STAMP) ## Build build/wadm.mcpb, the bundle for Claude Desktop and others
+	@mkdir -p build && rm -f build/wadm.mcpb
+	cd packaging/bundle && ../../$(BIN)/python -m zipfile -c ../../build/wadm.mcpb manifest.json server/
 
 evaluate: $(STAMP) ## Ask an agent 38 questions about the real day (AGENT=module:function or a command)
 	$(BIN)/python -m evaluation $(if $(AGENT),--agent '$(AGENT)',--at-least 100)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +20,7 @@ from backbone.settings import Settings
 from mcp_server.access.access import Access
 from mcp_server.access.gate import BODY_BYTES, Gate
 from mcp_server.http import Http, Metrics
+from mcp_server.known_answers import WAITING
 from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
 from mcp_server.server import build_mcp
@@ -34,7 +36,8 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
     mcp, subscriptions = build_mcp(queries, aliases=settings.tool_aliases == "on")
     access = Access(queries.store, settings)
     routes = Http(queries, metrics).routes(settings.base_path.rstrip("/"))
-    app = host(mcp, subscriptions.running, access, settings, routes)
+    tools = {tool.name for tool in mcp._tool_manager.list_tools()} - WAITING
+    app = host(mcp, subscriptions.running, access, settings, routes, direct=tools)
     app.state.subscriptions = subscriptions
     return app
 
@@ -45,21 +48,27 @@ def host(
     access: Access,
     settings: Settings,
     routes: Sequence[Route] = (),
+    direct: Collection[str] = (),
 ) -> Starlette:
     """An MCP server behind our keys, budgets and name checks; the session manager lives as long
-    as the application."""
-    mcp.streamable_http_app(
-        transport_security=_security(settings), max_request_body_size=BODY_BYTES
-    )
+    as the application. `direct`: tools that never report progress."""
+    security = _security(settings)
+    mcp.streamable_http_app(transport_security=security, max_request_body_size=BODY_BYTES)
     manager = mcp.session_manager
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with access.running(), manager.run(), running():
+        async with access.running(), manager.run(), at_once.run(), running():
             yield
 
     base = settings.base_path.rstrip("/")
-    endpoint = StreamableHTTPASGIApp(manager)
+    at_once = StreamableHTTPSessionManager(
+        app=mcp._lowlevel_server,
+        json_response=True,
+        security_settings=security,
+        max_request_body_size=BODY_BYTES,
+    )
+    endpoint = Endpoint(manager, at_once, frozenset(name.encode() for name in direct))
     described = [] if access.oauth is None else [access.oauth.route()]
     app = Starlette(
         routes=[
@@ -76,6 +85,36 @@ def host(
     app.state.access = access
     app.state.mcp = mcp
     return app
+
+
+class Endpoint:
+    """/mcp: the SDK's session manager, and a second one for modern calls that answer at once.
+
+    Without the stream that progress would need, a call costs a third less. What may report
+    progress, and everything of the earlier era, goes the usual way.
+    """
+
+    def __init__(
+        self,
+        usual: StreamableHTTPSessionManager,
+        at_once: StreamableHTTPSessionManager,
+        direct: frozenset[bytes],
+    ) -> None:
+        self.usual = usual
+        self.at_once = at_once
+        self.direct = direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the headers, which the SDK compares with the body."""
+        found = self.at_once if self._is_direct(scope) else self.usual
+        await found.asgi_app(scope, receive, send)
+
+    def _is_direct(self, scope: Scope) -> bool:
+        headers = dict(scope["headers"])
+        version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+        modern = version != "" and version not in HANDSHAKE_PROTOCOL_VERSIONS
+        called = headers.get(b"mcp-method") == b"tools/call"
+        return modern and called and headers.get(b"mcp-name") in self.direct
 
 
 def _security(settings: Settings) -> TransportSecuritySettings:

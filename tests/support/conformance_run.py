@@ -62,6 +62,8 @@ PACKAGES = (
     "@modelcontextprotocol/sdk@1.32.2",
     "@modelcontextprotocol/client@2.4.0",
     "mcp-remote@0.15.1",
+    "@anthropic-ai/mcpb@2.1.2",
+    "@modelcontextprotocol/ext-apps@2.0.4",
 )
 """Node tools of the tests, pinned; they live under build/, never among our own files."""
 NODE_DIR = OUT / "node"
@@ -82,7 +84,8 @@ def tool(name: str) -> list[str]:
 
 async def install() -> bool:
     """Install the Node tools once; False where npm or its registry is absent."""
-    if node() is not None:
+    stamp, wanted = NODE_DIR / "installed", "\n".join(PACKAGES)
+    if node() is not None and stamp.exists() and stamp.read_text() == wanted:
         return True
     npm = shutil.which("npm")
     if npm is None:
@@ -90,7 +93,10 @@ async def install() -> bool:
     NODE_DIR.mkdir(parents=True, exist_ok=True)
     (NODE_DIR / "package.json").write_text('{"private": true}\n')
     code, _ = await run([npm, "install", "--no-audit", "--no-fund", *PACKAGES], INSTALL_S, NODE_DIR)
-    return code == 0 and node() is not None
+    if code == 0 and node() is not None:
+        stamp.write_text(wanted)
+        return True
+    return False
 
 
 async def run(
