@@ -2,9 +2,10 @@
 
 `python -m bench.mcp [--quick]`. The bare server is the SDK alone with one tool that returns the
 structured content, made beforehand; ours answers a real question of a moving market behind keys,
-budgets, scopes and host checks. Both serve the same requests, alternating, on one core; the figure
-is calls a second of the server's own processor time. Subscriptions: that many open listen streams
-on one resource that changes once a second.
+budgets, scopes and host checks. Both serve the same requests, alternating; the figure is calls a
+second of the server's own processor time. Subscriptions: that many open listen streams on one
+resource that changes once a second; processor time per update that arrived, times that many updates
+a second, so that a busy machine, which delivers fewer, is not flattered.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ def rate(server: Server, count: int) -> float:
 
 
 async def listened(server: Server, seconds: float) -> tuple[float, float, int]:
-    """(percent of a core, megabytes more than before, updates) with STREAMS open streams."""
+    """(processor seconds, megabytes more than before, updates) with STREAMS open streams."""
     _, empty = server.used()
     sent = request(server.port, "subscriptions/listen", LISTEN, server.key)
     counts = [0] * STREAMS
@@ -286,14 +287,13 @@ async def listened(server: Server, seconds: float) -> tuple[float, float, int]:
     while min(counts) < 2:  # noqa: ASYNC110 (every stream is open and told)
         await asyncio.sleep(0.05)
     cpu, _ = server.used()
-    began, already = asyncio.get_running_loop().time(), sum(counts)
+    already = sum(counts)
     await asyncio.sleep(seconds)
-    took = asyncio.get_running_loop().time() - began
     after, memory = server.used()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return 100 * (after - cpu) / took, memory - empty, sum(counts) - already
+    return after - cpu, memory - empty, sum(counts) - already
 
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
@@ -312,21 +312,21 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
             for kind, server in servers.items():
                 rates[kind].append(rate(server, count))
         seconds = QUICK_SECONDS if quick else SECONDS
-        core, memory, updates = asyncio.run(listened(servers["ours"], seconds))
+        cpu, memory, updates = asyncio.run(listened(servers["ours"], seconds))
     finally:
         for server in servers.values():
             server.close()
     middle = {kind: statistics.median(found) for kind, found in rates.items()}
-    per_second = updates / seconds / STREAMS
+    core = 100 * cpu * STREAMS / max(1, updates)
     goals = [
         times(
             "modern calls/s/core / bare SDK tool", "1/s", middle["ours"], middle["bare"], GOAL_RATIO
         ),
-        Goal(f"{STREAMS} subscriptions, core", "%", core, GOAL_CORE_PCT),
+        Goal(f"{STREAMS} subscriptions at 1 update/s, core", "%", core, GOAL_CORE_PCT),
         Goal(f"{STREAMS} subscriptions, memory", "MB", memory, GOAL_MB),
-        Goal("updates a second and stream", "1/s", per_second, 0.9, "least"),
     ]
-    return goals, {"rates": rates, "same_fields": same, "load": os.getloadavg()}
+    told = {"updates": updates, "seconds": seconds, "cpu_s": cpu}
+    return goals, {"rates": rates, "same_fields": same, "told": told, "load": os.getloadavg()}
 
 
 if __name__ == "__main__":
