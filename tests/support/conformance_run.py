@@ -64,6 +64,7 @@ PACKAGES = (
     "mcp-remote@0.15.1",
     "@anthropic-ai/mcpb@2.1.2",
     "@modelcontextprotocol/ext-apps@2.0.4",
+    "rolldown@1.2.19",
 )
 """Node tools of the tests, pinned; they live under build/, never among our own files."""
 NODE_DIR = OUT / "node"
