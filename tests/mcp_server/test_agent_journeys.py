@@ -35,6 +35,30 @@ ROUTES = {
 DEFAULTS = {"get_footprint": {"limit": 6}, "get_events": {"limit": 5}}
 DETAILED = {"get_volume_profile", "get_order_flow", "get_footprint"}
 UNNUMBERED = {"wait_for"}
+STRING = {"numbers": "string"}
+PLAIN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "list_symbols": ("/symbols", {}, {**STRING, "detail": "summary"}),
+    "get_status": ("/status", {}, STRING),
+    "explain": ("/explain/volume_profile", {"name": "volume_profile"}, STRING),
+    "get_market_snapshot": (
+        "/snapshot",
+        {"symbols": "BTCUSDT,FOO,ETHUSDT"},
+        {**STRING, "form": "lines", "detail": "summary"},
+    ),
+    "get_base_rates": (
+        "/events/base-rates/sweep",
+        {"kind": "sweep", "symbol": "BTCUSDT"},
+        STRING | {"symbol": "BTCUSDT"},
+    ),
+    "get_derivatives": ("/derivatives/BTCUSDT", {"symbol": "BTCUSDT"}, {**STRING, "limit": 5}),
+    "get_indicator": (
+        "/indicators/vwap/BTCUSDT",
+        {"name": "vwap", "symbol": "BTCUSDT", "timeframe": "1m"},
+        STRING,
+    ),
+}
+IN_PATH = {"name", "kind", "symbol"}
+"""Tools of few parameters: route, arguments, and what REST is asked besides."""
 
 
 @pytest.fixture
@@ -120,6 +144,23 @@ async def check_same(trip: Journey, client: Client, question: dict[str, Any]) ->
         return
     assert still(result.structured_content) == still(rest.json()), question
     assert json.loads(result.content[0].text) == result.structured_content
+
+
+async def test_every_tool_has_its_route(trip: Journey) -> None:
+    """No tool is left out: those with few parameters give the same JSON as their routes, too."""
+    async with Client(f"{trip.base_url}/mcp") as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+        assert listed == set(ROUTES) | set(PLAIN)
+        for tool, (path, asked, more) in PLAIN.items():
+            result = await client.call_tool(tool, asked)
+            assert not result.is_error, (tool, result.content)
+            params = {**{k: v for k, v in asked.items() if k not in IN_PATH}, **more}
+            rest = await trip.client.get(trip.base_url + path, params=params)
+            assert rest.status_code == 200, (tool, rest.text)
+            told, same = still(result.structured_content), still(rest.json())
+            if tool == "get_status":
+                told, same = (sorted(one) for one in (told, same))
+            assert told == same, tool
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

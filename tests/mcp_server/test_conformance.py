@@ -12,7 +12,7 @@ import conformance_run as suite
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-TOOLS = 13
+TOOLS = 15
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ async def test_stdio(tmp_path: Path) -> None:
     command = ["-m", "wadm", "mcp", "--demo"]
     server = StdioServerParameters(command=sys.executable, args=command, env=environ)
     async with Client(stdio_client(server)) as client:
-        assert len((await client.list_tools()).tools) == 13
+        assert len((await client.list_tools()).tools) == 15
         status = await client.call_tool("get_status", {})
         assert status.structured_content is not None
         assert status.structured_content["source"] == "simulated"
