@@ -97,6 +97,7 @@ class Box:
             if self.run("podman", "info", check=False).returncode == 0:
                 break
         self.started: list[str] = []
+        self.key = ""
         self.networks: list[str] = []
 
     def run(
