@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
+.PHONY: whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,11 @@ fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
 	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200
 
 test-mongo: $(STAMP) ## Run the store suite and a fail-over against a real replica set: make test-mongo URI=mongodb://...
+attack: $(STAMP) ## Send 100,000 malformed requests and try 1,000 wrong keys; writes build/attack.json
+	ATTACK_REQUESTS=100000 $(BIN)/python -m pytest -q -s tests/mcp_server/test_malformed_requests.py --timeout 6000
+	ATTACK_KEYS=1000 $(BIN)/python -m pytest -q -s tests/nginx/test_wrong_keys.py tests/nginx/test_attacks.py --timeout 3000
+
+test-mongo: $(STAMP) ## Run the store suite against a real replica set: make test-mongo URI=mongodb://...
 	@test -n "$(URI)" || { echo "give URI=mongodb://USER:PASSWORD@HOST/?replicaSet=rs0&tls=true"; exit 2; }
 	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \
 		-k 'mongo] or identical or their_index or what_expired or validation or across_chunks or step_down'
@@ -84,6 +89,9 @@ client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile n
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
+
+whole-day: $(STAMP) ## The real day through compose's parts as processes and nginx: 24 exact candles
+	WHOLE_DAY=1 $(BIN)/python -m pytest -q tests/journeys/test_public_port.py
 
 hurt-day: $(STAMP) ## The real day with 1 % of its frames hurt and twenty disconnects (many minutes)
 	HURT_DAY=1 $(BIN)/python -m pytest tests/journeys/test_hurt_day.py

@@ -14,7 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backbone.settings import Settings
 from mcp_server.access.access import Access
@@ -80,6 +80,7 @@ def host(
         lifespan=lifespan,
         exception_handlers=dict(HANDLERS),
     )
+    app.add_middleware(Whole)
     app.add_middleware(Gate, access=access, base_path=base)
     app.add_middleware(Guard)
     app.state.access = access
@@ -144,6 +145,35 @@ class Guard:
             await refused(scope, receive, send)
             return
         await self.app({**scope, "headers": headers}, receive, send)
+
+
+class Whole:
+    """Hands a POST on when all of its body is there: a client that leaves in the middle gets no
+    answer and is no error of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read, at most a little more than may be sent, then pass on."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        parts: list[Message] = []
+        size, more = 0, True
+        while more and size <= BODY_BYTES:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            parts.append(message)
+            size += len(message.get("body", b""))
+            more = bool(message.get("more_body"))
+        parts.reverse()
+
+        async def replayed() -> Message:
+            return parts.pop() if parts else await receive()
+
+        await self.app(scope, replayed, send)
 
 
 class Server(uvicorn.Server):

@@ -55,10 +55,14 @@ class House:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "wadm", name, *words, *more),
-                env={**os.environ, **environ, **self.nats.environ(role)},
+                env={**os.environ, **self.first(name), **environ, **self.nats.environ(role)},
                 stdout=log,
                 stderr=log,
             )
+
+    def first(self, name: str) -> dict[str, str]:
+        """What a part's environment begins with; addresses of this machine come on top."""
+        return {}
 
     async def kill(self, name: str) -> None:
         """kill -9."""

@@ -15,6 +15,11 @@ def exact(value: float, places: int = 8) -> Decimal:
 
 def check_hours(bars: list[dict[str, Any]], candles: list[dict[str, Any]]) -> None:
     assert len(bars) == HOURS
+    check_candles(bars, candles)
+
+
+def check_candles(bars: list[dict[str, Any]], candles: list[dict[str, Any]]) -> None:
+    """Each bar is its candle, difference 0."""
     for bar, candle in zip(bars, candles, strict=True):
         assert bar["state"] == "verified"
         assert bar["final"] is True

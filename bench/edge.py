@@ -1,0 +1,306 @@
+"""The edge: nginx with TLS, limits, cache and keys, in front of a real server.
+
+First 1,000 keep-alive clients from fifty addresses ask 1,000 times a second, each answer timed from
+when it was due, under the limits that nginx has by default. Then the same answer is asked as fast
+as nginx gives it, in turn with nginx giving the same bytes from disk; compared by the processor
+time of all that answers, which a busy machine does not change, and noted by the clock as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from bench.goals import Goal, times
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+
+CLIENTS, RATE = 1_000, 1_000
+CLIENTS_OF_ADDRESS = 20
+TICK_S = 0.005
+GOAL_P99_MS, GOAL_RATIO = 50.0, 0.5
+PIPES, DEPTH = 16, 16
+PATHS = [f"/volume_profile/BTCUSDT?timeframe={name}&detail=summary" for name in ("1m", "5m", "1h")]
+OPEN = {
+    "EDGE_FAST_RATE": "1000000r/s",
+    "EDGE_ADDRESS_RATE": "1000000r/s",
+    "EDGE_ADDRESS_BURST": "100000",
+}
+"""Limits out of the way of a rate."""
+STATIC = """daemon off; {user} pid {folder}/static.pid; worker_processes auto;
+error_log {folder}/static.err error; events {{ worker_connections 4096; }}
+http {{ access_log {folder}/static.log; sendfile on; tcp_nopush on; default_type application/json;
+keepalive_requests 10000000; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {folder}/tls.pem;
+ssl_certificate_key {folder}/tls.key;
+server {{ listen 127.0.0.1:{port} ssl; root {folder}/disk; }} }}
+"""
+
+
+class Client(asyncio.Protocol):
+    """A keep-alive connection; `done(client, status)` after each whole answer."""
+
+    def __init__(self, done: Callable[[Client, int], None]) -> None:
+        self.done = done
+        self.transport: asyncio.Transport | None = None
+        self.lost = False
+        self.due = 0.0
+        self._held = b""
+        self.body = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected, TLS included."""
+        self.transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """A connection that ends while something is due counts as an error."""
+        self.lost = True
+        if self.due:
+            self.done(self, 0)
+
+    def ask(self, data: bytes, due: float) -> None:
+        """Send a request, or several."""
+        self.due = due
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut out whole answers."""
+        held = self._held + data
+        while (end := held.find(b"\r\n\r\n")) >= 0:
+            start = held.lower().find(b"content-length: ", 0, end) + 16
+            size = int(held[start : held.index(b"\r", start)])
+            if len(held) < end + 4 + size:
+                break
+            status, self.body = int(held[9:12]), held[end + 4 : end + 4 + size]
+            held = held[end + 4 + size :]
+            self.done(self, status)
+        self._held = held
+
+
+def asked(path: str, key: str) -> bytes:
+    """One request."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\r\n".encode()
+
+
+async def connected(
+    port: int, tls: ssl.SSLContext, done: Callable[[Client, int], None], address: str
+) -> Client:
+    """One client from one address."""
+    _, client = await asyncio.get_running_loop().create_connection(
+        lambda: Client(done),
+        *("127.0.0.1", port),
+        ssl=tls,
+        server_hostname="localhost",
+        local_addr=(address, 0),
+        ssl_handshake_timeout=120,
+    )
+    return client
+
+
+async def paced(port: int, tls: ssl.SSLContext, keys: list[str], seconds: int) -> dict[str, Any]:
+    """1,000 requests a second over 1,000 clients; a client that still waits is passed over."""
+    waits: list[float] = []
+    statuses: Counter[int] = Counter()
+    idle: asyncio.Queue[Client] = asyncio.Queue()
+
+    def done(client: Client, status: int) -> None:
+        waits.append(time.perf_counter() - client.due)
+        statuses[status] += 1
+        client.due = 0.0
+        if not client.lost:
+            idle.put_nowait(client)
+
+    clients = []
+    for number in range(CLIENTS):
+        address = f"127.2.0.{number // CLIENTS_OF_ADDRESS + 1}"
+        clients.append(await connected(port, tls, done, address))
+        idle.put_nowait(clients[-1])
+    requests = [asked(path, key) for key in keys for path in PATHS]
+    sent, began = 0, time.perf_counter()
+    while sent < RATE * seconds:
+        due = min(RATE * seconds, int((time.perf_counter() - began) * RATE) + 1)
+        while sent < due:
+            client = await idle.get()
+            client.ask(requests[sent % len(requests)], began + sent / RATE)
+            sent += 1
+        await asyncio.sleep(TICK_S)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while len(waits) < sent:  # noqa: ASYNC110 (answers come by callback)
+                await asyncio.sleep(0.01)
+    took = time.perf_counter() - began
+    for client in clients:
+        client.due = 0.0
+        if client.transport is not None:
+            client.transport.abort()
+    waits.sort()
+    return {
+        "requests": sent,
+        "answered": len(waits),
+        "statuses": dict(statuses),
+        "errors": sent - statuses[200],
+        "per_s": len(waits) / took,
+        "p50_ms": waits[len(waits) // 2] * 1e3,
+        "p99_ms": waits[int(len(waits) * 0.99)] * 1e3,
+        "most_ms": waits[-1] * 1e3,
+    }
+
+
+async def flat_out(
+    port: int, tls: ssl.SSLContext, requests: list[bytes], seconds: float, cpu: Callable[[], float]
+) -> dict[str, Any]:
+    """As fast as it goes: a few connections, each with a few requests on the way."""
+    statuses: Counter[int] = Counter()
+    until = time.perf_counter() + seconds
+
+    def done(client: Client, status: int) -> None:
+        statuses[status] += 1
+        if sum(statuses.values()) % DEPTH == 0 and time.perf_counter() > until:
+            over.set()
+        waiting[client] -= 1
+        if waiting[client] == 0 and not over.is_set():
+            waiting[client] = DEPTH
+            client.ask(batch[client], 1.0)
+
+    over = asyncio.Event()
+    waiting: dict[Client, int] = {}
+    batch: dict[Client, bytes] = {}
+    for number in range(PIPES):
+        client = await connected(port, tls, done, "127.0.0.1")
+        waiting[client], batch[client] = DEPTH, requests[number % len(requests)] * DEPTH
+    began, before = time.perf_counter(), cpu()
+    for client in list(waiting):
+        client.ask(batch[client], 1.0)
+    await over.wait()
+    took, spent = time.perf_counter() - began, cpu() - before
+    count = sum(statuses.values())
+    bytes_each = len(next(iter(waiting)).body)
+    for client in waiting:
+        client.due = 0.0
+        if client.transport is not None:
+            client.transport.abort()
+    return {
+        "per_s": count / took,
+        "per_cpu_s": count / spent,
+        "statuses": dict(statuses),
+        "bytes": bytes_each,
+    }
+
+
+def cpu_of(*parents: int) -> float:
+    """Processor time of these processes and their children."""
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid = int(entry.parent.name)
+            fields = entry.read_text().rpartition(")")[2].split()
+            if pid in parents or int(fields[1]) in parents:
+                total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.asynccontextmanager
+async def from_disk(folder: Path, body: bytes) -> AsyncIterator[tuple[int, int]]:
+    """(port, process) of nginx that serves these bytes as a file, with the edge's certificate."""
+    from edge_support import _user, binary, free_port
+
+    (folder / "disk").mkdir()
+    (folder / "disk/answer").write_bytes(body)
+    port = free_port()
+    config = folder / "static.conf"
+    config.write_text(STATIC.format(folder=folder, port=port, user=_user()))
+    command = [str(binary()), "-e", str(folder / "static.err"), "-c", str(config)]
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.05)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def master(folder: Path) -> int:
+    """The edge's own process."""
+    return int((folder / "run/nginx.pid").read_text())
+
+
+async def rates(folder: Path, server: Any, plans: Path, seconds: float, rounds: int) -> list[Any]:
+    """(cached, from disk) of each round, in turn."""
+    from edge_support import edge
+
+    found = []
+    wide = OPEN | {"EDGE_PLANS": str(plans)}
+    async with edge(folder, server.port, **wide) as made:
+        tls, nginx = made.tls(), master(folder)
+        requests = [asked(PATHS[-1], key) for key in server.keys]
+        first = await flat_out(made.https, tls, requests, 0.5, lambda: 1.0 + time.process_time())
+        assert set(first["statuses"]) == {200}, first
+        async with from_disk(folder, os.urandom(first["bytes"])) as (port, disk):
+            for _ in range(rounds):
+                cached = await flat_out(
+                    made.https, tls, requests, seconds, lambda: cpu_of(nginx, server.process.pid)
+                )
+                file = [asked("/answer", server.keys[0])]
+                plain = await flat_out(port, tls, file, seconds, lambda: cpu_of(disk))
+                found.append((cached, plain))
+    return found
+
+
+async def run(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
+    """Both measurements."""
+    from edge_support import edge
+    from served_process import served
+
+    seconds = 8 if quick else 60
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with served(folder) as server:
+            plans = folder / "plans.map"
+            plans.write_text("".join(f"{key[5:17]} fast;\n" for key in server.keys))
+            limits = {"EDGE_PLANS": str(plans)}
+            async with edge(folder / "edge", server.port, **limits) as made:
+                load = await paced(made.https, made.tls(), server.keys, seconds)
+            pairs = await rates(folder / "open", server, plans, seconds / 8, 3 if quick else 5)
+    goals = [
+        Goal(f"edge: p99 of {CLIENTS} clients at {RATE}/s", "ms", load["p99_ms"], GOAL_P99_MS),
+        Goal("edge: errors meanwhile", "requests", float(load["errors"]), 0),
+        Goal("edge: rate kept", "/s", load["per_s"], 0.99 * RATE, "least"),
+        times(
+            "edge: cached answers beside files, by processor time",
+            "/s/core",
+            statistics.median(cached["per_cpu_s"] for cached, _ in pairs),
+            statistics.median(plain["per_cpu_s"] for _, plain in pairs),
+            GOAL_RATIO,
+        ),
+        times(
+            "edge: cached answers beside files, by the clock",
+            "/s",
+            statistics.median(cached["per_s"] for cached, _ in pairs),
+            statistics.median(plain["per_s"] for _, plain in pairs),
+            GOAL_RATIO,
+        ),
+    ]
+    return goals, {"load": load, "rates": pairs, "machine_load": os.getloadavg()}
+
+
+def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
+    """For `make bench`."""
+    return asyncio.run(run(quick=quick))
