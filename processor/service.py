@@ -35,6 +35,7 @@ from processor.publishing import Publisher
 from processor.records import minute_records, refresh_record, window_records
 from processor.resuming import Resuming
 from processor.stream import MinuteResult
+from processor.told import Told
 from processor.waiting import Waiting
 
 log = structlog.get_logger()
@@ -101,6 +102,7 @@ class ProcessorService:
         self._position = 0
         self._positions = floor.Positions()
         self.resuming = Resuming(self.engine, bus, store, apart=apart)
+        self.told = Told(self.engine, store)
         self._subscription: Subscription | None = None
         self.publisher = Publisher(bus, self.view) if apart else None
 
@@ -255,7 +257,7 @@ class ProcessorService:
         if self._broken is not None:
             raise self._broken
         began = self.perf_s()
-        for name in list(self.engine.streams):
+        for name in await self.told.known(self.engine.streams, mono):
             self.settle(name)
             results = self.engine.advance_one(name, self.now_ms(name), mono)
             self.derivatives.advance(name, self.now_ms(name))

@@ -30,6 +30,7 @@ from orderflow.trade import (
 )
 from processor import trust
 from processor.coverage import NEVER, Coverage, touching
+from processor.earlier import Earlier
 from processor.evidence import PROVEN, Evidence
 from processor.grids import Grids
 from processor.guard import LIVE_SOURCES, Guard
@@ -86,6 +87,7 @@ class Stream:
         self.history = MinuteHistory()
         self.minutes: dict[int, Minute] = {}
         self.published: dict[int, Published] = {}
+        self.earlier = Earlier()
         self.dirty: set[int] = set()
         self.open_bars: dict[int, tuple[int, FootprintBar]] = {}
         self.next_close_ms: int | None = None
@@ -304,7 +306,8 @@ class Stream:
             self.next_close_ms = end
             self.closed_minutes += 1
             self.dirty.discard(start)
-            results.append(self._publish(minute, now_ms, mono_ms, revision=0))
+            revision = self.earlier.revision(self.instrument, minute)
+            results.append(self._publish(minute, now_ms, mono_ms, revision=revision))
 
     def _publish(self, minute: Minute, now_ms: int, mono_ms: int, *, revision: int) -> MinuteResult:
         start = minute.start_ms

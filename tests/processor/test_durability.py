@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from backbone.bus.base import TRADES
@@ -18,7 +19,9 @@ from backbone.settings import Settings
 from backbone.store.base import FOOTPRINTS, Query, Record
 from backbone.store.memory import MemoryStore
 from backbone.store.sqlite import SqliteStore
+from orderflow.encoding import bar_from_body, bar_to_body
 from orderflow.errors import StoreError
+from orderflow.footprint import FootprintBar
 from orderflow.timeframe import MINUTE_MS
 from orderflow.trade import Connected, InstrumentChanged, StreamEvent, TradeBatch, Watermark
 from processor import checkpoint
@@ -67,18 +70,18 @@ def announced(symbol: str) -> InstrumentChanged:
     )  # fmt: skip
 
 
-def events() -> list[list[StreamEvent]]:
+def events(minutes: int = MINUTES) -> list[list[StreamEvent]]:
     """Deliveries: two streams, a trade every two seconds, watermarks behind them."""
     found: list[list[StreamEvent]] = [
         [announced("ABCUSDT"), announced("XYZUSDT")],
         [Connected(list(NAMES), "c", START_MS), Watermark(list(NAMES), START_MS, "c")],
     ]
-    for key in range(MINUTES * 30):
+    for key in range(minutes * 30):
         at = START_MS + key * 2_000
         row = [at], [1_000 + key % 7], [1 + key % 5], [key % 2]
         batches = [TradeBatch(name, [key + 1], *row) for name in NAMES]  # type: ignore[arg-type]
         found.append([*batches, Watermark(list(NAMES), at, "c")])
-    found.append([Watermark(list(NAMES), START_MS + MINUTES * MINUTE_MS + 3_000, "c")])
+    found.append([Watermark(list(NAMES), START_MS + minutes * MINUTE_MS + 3_000, "c")])
     return found
 
 
@@ -93,13 +96,13 @@ class Clock:
         return self.ms
 
 
-async def run(store: Any, clock: Clock) -> None:
+async def run(store: Any, clock: Clock, minutes: int = MINUTES) -> None:
     """A life of the processor: everything is delivered again, as a bus does after a crash."""
     bus = MemoryBus()
     service = ProcessorService(Settings(), bus, store, "simulated", clock)
     service._subscription = await bus.subscribe(TRADES, "processor")
     await service.restore()
-    for messages in events():
+    for messages in events(minutes):
         await service._apply(messages)
         service._position += 1
         await service.tick()
@@ -166,6 +169,31 @@ async def test_death_at_every_write(calm: tuple[dict[Any, Any], int]) -> None:
             await run(store, clock)
         await run(store, clock)
         assert await bars(store) == expected, place
+
+
+async def test_revisions_go_on_where_a_lost_life_got_to() -> None:
+    """Bars of a life that died before its checkpoint stand in the store with higher revisions and
+    less in them: what the next life computes replaces them, one revision later."""
+    calm = MemoryStore()
+    await calm.open("simulated")
+    await run(calm, Clock(), 6)
+    store = MemoryStore()
+    await store.open("simulated")
+    expected, older = await calm.scan(FOOTPRINTS, None, 100), []
+    for record in expected:
+        bar, quality = bar_from_body(record.body)
+        less = FootprintBar(bar.flow, bar.row_size, {})
+        body = bar_to_body(less, structs.replace(quality, revision=3))
+        older.append(structs.replace(record, revision=3, body=body))
+    assert {record.timeframe for record in older} == {"1m", "5m"}
+    await store.put(older)
+    await run(store, Clock(), 6)
+    found = await store.scan(FOOTPRINTS, None, 100)
+    for before, after in zip(expected, found, strict=True):
+        assert after.revision == 4
+        assert bar_from_body(after.body)[0] == bar_from_body(before.body)[0]
+    await run(store, Clock(), 6)
+    assert [record.revision for record in await store.scan(FOOTPRINTS, None, 100)] == [4] * 14
 
 
 async def test_an_unreadable_checkpoint_makes_way(tmp_path: Path) -> None:
