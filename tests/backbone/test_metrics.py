@@ -116,7 +116,10 @@ async def test_expired_metrics_are_not_seen() -> None:
 async def test_every_service_of_one_process(tmp_path: Path) -> None:
     """`wadm up` notes collectors, processor and server, with queues and breakers."""
     async with journey(tmp_path, [synthetic_tape(NOW_MS)], speed=1) as trip:
-        await trip.until(lambda: bool(trip.system.feeds()), "connections")
+        await trip.until(
+            lambda: {feed.venue for feed in trip.system.feeds()} == {"binance", "bybit"},
+            "connections of both",
+        )
     store = SqliteStore(tmp_path / "simulated/wadm.sqlite")
     await store.open("simulated")
     found: dict[str, dict[str, Any]] = {

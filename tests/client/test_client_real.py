@@ -25,7 +25,7 @@ from wadm_client.history import follow, history, history_async, wait_for_async
 from wadm_client.key_levels import write_key_levels
 from wadm_client.remote import McpWire
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 MOVING = {"timestamp", "quality"}
 
 

@@ -18,7 +18,7 @@ from wadm_client.clock import Clock
 from wadm_client.config import Config
 from wadm_client.entry import Held, to_entry
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 EXAMPLE = "mcp_client/examples/waickoff"
 
 

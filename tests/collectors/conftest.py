@@ -17,7 +17,7 @@ from backbone.bus.memory import MemoryBus
 from orderflow.instrument import Instrument, Market
 from orderflow.trade import StreamEvent
 
-WAIT_S = 5.0
+WAIT_S = 60.0
 
 
 class Recorder:

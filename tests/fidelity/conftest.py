@@ -13,7 +13,7 @@ from simulator.tape import Tape, Track
 from simulator.tapes.synthetic import default_markets, synthetic_tape
 
 START_MS = 1_800_000_000_000
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ async def settled(parts: House, wanted: Hashes) -> Hashes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_same_answers(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
 ) -> None:
@@ -163,7 +163,7 @@ def _packed(key: int) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_killed_parts(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
 ) -> None:

@@ -19,7 +19,7 @@ MARKETS = (Market(NAME, "0.1", "0.001", 64_000.0, 2.0, 0.05),)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_an_empty_store_fills_itself(tmp_path: Path) -> None:
     """Trades are served live at once; minutes of before the start appear behind them, verified,
     and the longer window covers them."""

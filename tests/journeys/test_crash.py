@@ -101,7 +101,7 @@ def tapes(shared: Path) -> list[Tape]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_killed_three_times(shared: Path, tmp_path: Path, unused_port: int) -> None:
     """The process is killed three times in mid-play; the last one finds every bar whole."""
     async with journey(tmp_path / "calm", tapes(shared)) as trip:

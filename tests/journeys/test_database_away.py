@@ -53,7 +53,7 @@ async def stored(trip: Journey) -> dict[str, dict[Any, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_away_and_back(
     shared: Path, tmp_path: Path, server: MongoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

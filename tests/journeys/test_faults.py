@@ -61,7 +61,7 @@ async def calm(shared: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
     """Lost, doubled, swapped and broken frames, empty trades and trades of other kinds change no
     number: what the ids show missing is fetched, what must not count never enters a bar."""
@@ -85,7 +85,7 @@ async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any])
     assert all(faults.fired[action] > 10 for action, _ in FAULTS)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_foreign_trades(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
     """Block trades, empty fills and fills sent twice on a stream without numbers change nothing."""
     tape = tapes(shared)[2]
@@ -102,7 +102,7 @@ async def test_foreign_trades(shared: Path, tmp_path: Path, calm: dict[str, Any]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("ws", ["websockets", "picows"])
 async def test_lost_connections(
     shared: Path, tmp_path: Path, calm: dict[str, Any], ws: str
@@ -125,7 +125,7 @@ def _applied(trip: Journey) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("speed", [MAX, 90.0])
 async def test_stop_and_start(
     shared: Path, tmp_path: Path, calm: dict[str, Any], speed: float | str

@@ -48,7 +48,7 @@ def candles(shared: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_whole_day(tmp_path: Path, tape: Tape, candles: list[dict[str, Any]]) -> None:
     """Every hour over REST is Binance's candle, difference 0; no aggregate lost or counted twice;
     every minute is verified; stored bytes stay under the documented figures; MCP agrees."""
@@ -106,7 +106,7 @@ async def check_sizes(trip: Journey) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_replay(day: Path, candles: list[dict[str, Any]]) -> None:
     """The offline replay gives the same 24 hours."""
     rows = list(Replay(day, NAME, row_size=Decimal(1)).rows("1h", None))

@@ -27,7 +27,7 @@ METRICS = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_paused_resumed_and_audited(shared: Path, tmp_path: Path) -> None:
     """While paused the stream says so and its hole is declared; resumed, the hole is repaired and
     every minute is verified; the audit agrees, and finds what was changed behind its back."""

@@ -50,7 +50,7 @@ def test_aggregates_equal_raw_trades(shared: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_two_markets_over_midnight(shared: Path, tmp_path: Path) -> None:
     """Spot and perp of two symbols together, over 00:00 UTC: every trade counted per market, and
     both markets summed on request."""
@@ -79,7 +79,7 @@ async def test_two_markets_over_midnight(shared: Path, tmp_path: Path) -> None:
             assert days >= {"2024-08-08", "2024-08-09"} or market == "perp"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_bybit_archive_rows(shared: Path, tmp_path: Path) -> None:
     """Rows of Bybit's archive play as Bybit frames: every one counted, ids only unordered."""
     tape = load_tape(shared / "data/bybit_archive/BTCUSD2022-05-02.first5079.csv")
@@ -101,7 +101,7 @@ async def test_bybit_archive_rows(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_three_venue_markets(shared: Path, tmp_path: Path) -> None:
     """The same trades played as Binance spot, Bybit spot and Bybit linear agree in every number."""
     tape = load_tape(recording(shared, "spot_btcusdt_20240808"))

@@ -16,7 +16,7 @@ from mcp import Client, MCPError
 from mcp.types import PromptReference, ResourceTemplateReference
 from sim_support import short_tapes
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 Mode = Literal["auto", "legacy"]
 MOVING = {"timestamp", "age_ms", "next_update_at", "next_update_in_ms", "applied_through", "now"}
 MOVING |= {"coverage", "at", "waited_ms", "lag_ms", "last_frame_age_ms", "frames", "watermark"}

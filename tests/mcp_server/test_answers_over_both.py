@@ -14,7 +14,7 @@ from sim_support import short_tapes
 
 from orderflow.timeframe import PERIODS, TIMEFRAMES
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 ROUTES = ("/volume_profile", "/order_flow", "/footprint", "/indicators/summary")
 MOVING = {"timestamp", "age_ms", "next_update_at", "next_update_in_ms", "applied_through", "lag_ms"}
 BAD_SYMBOLS = {

@@ -11,7 +11,7 @@ from typing import Any
 import conformance_run as suite
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 TOOLS = 15
 
 

@@ -12,7 +12,7 @@ from sim_support import short_tapes
 from orderflow.derivatives import DerivativeMinute, Liquidated
 from processor.records import derivative_record
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 
 
 async def test_minutes_per_venue(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from journeys_support import Journey, journey
 from market_support import MINUTE, ROWS, START_MS, market_rows, market_tape
 from mcp import Client
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 MINUTES = 310
 NAME = "binance:spot:BTCUSDT"
 RATES = "/events/base-rates/stacked_imbalance"

@@ -19,7 +19,7 @@ from orderflow.studies import ELSEWHERE, STUDIES
 from orderflow.wanted import iso
 from processor.records import derivative_record
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(1_200), pytest.mark.asyncio(loop_scope="module")]
 NAME = "binance:spot:BTCUSDT"
 MINUTES = 66
 OTHER = f"{iso(START_MS)}/{iso(START_MS + 30 * MINUTE)}"

@@ -20,7 +20,7 @@ from sim_support import short_tapes
 from backbone.keys.book import KeyBook, Terms
 from backbone.telemetry import configure_logs
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 Mode = Literal["auto", "legacy"]
 ROWS = "BTCUSDT=0.05,ETHUSDT=0.05"
 

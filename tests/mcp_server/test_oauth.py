@@ -22,7 +22,7 @@ from backbone.settings import Settings, read_settings
 from mcp_server.access.oauth import WRONG_PER_MINUTE, oauth_of
 from orderflow.errors import ConfigError
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 RESOURCE = "https://wadm.example.com/mcp"
 ISSUER = "https://login.example.com/realms/one"
 METADATA = "https://wadm.example.com/.well-known/oauth-protected-resource/mcp"

@@ -18,7 +18,7 @@ from orderflow.encoding import bar_from_body, bar_to_body
 from orderflow.footprint import FootprintBar
 from orderflow.timeframe import MINUTE_MS
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 NAME = "binance:spot:BTCUSDT"
 MINUTES = 40
 FIVE = 5 * MINUTE_MS

@@ -17,7 +17,7 @@ from sim_support import short_tapes
 
 from backbone.keys.book import KeyBook, Terms
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 URI = "wadm://volume_profile/BTCUSDT/1h"
 ROWS = "BTCUSDT=0.05,ETHUSDT=0.05"
 META = {

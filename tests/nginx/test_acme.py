@@ -19,7 +19,7 @@ from acme_server import AcmeServer, acme_server
 from cryptography import x509
 from edge_support import NAME, ROOT, Edge, binary
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 certbot = pytest.importorskip("certbot", reason="certbot is not installed")
 WAIT_S = 90.0
 if shutil.which("envsubst") is None:

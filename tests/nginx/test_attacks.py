@@ -21,7 +21,7 @@ from backbone.settings import read_settings
 from backbone.store.sqlite import SqliteStore
 from mcp_server.access.access import Access
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 DATA = "/volume_profile/BTCUSDT"
 MANY = {
     "EDGE_RATE": "10000r/s",

@@ -19,7 +19,7 @@ from edge_support import NAME, Edge, edge, rendered
 
 from backbone.keys.text import new_key
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 DATA = "/volume_profile/BTCUSDT?timeframe=1h"
 MANY = {
     "EDGE_RATE": "10000r/s",

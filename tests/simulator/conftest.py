@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from simulator.tape import Tape
 from simulator.tapes.build import Part, Steps, TrackBuilder
 
-WAIT_S = 10.0
+WAIT_S = 90.0
 START_MS = 1_700_000_040_000
 """A whole minute."""
 

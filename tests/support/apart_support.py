@@ -18,7 +18,7 @@ from nats_support import NatsServer
 
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 class House:

@@ -18,7 +18,7 @@ from simulator.service import Simulator
 from simulator.tape import Tape
 from wadm.compose import SIMULATED, System, opened_store
 
-WAIT_S = 240.0
+WAIT_S = 600.0
 
 
 class Journey:

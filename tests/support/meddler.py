@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 FAULTS = ("503", "429", "slow", "cut", "cut gzip", "bomb", "huge", "wrong", "html", "nothing")
 MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BOMB_MEBIBYTES, HUGE_MEBIBYTES = 60, 20
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 class Meddler:

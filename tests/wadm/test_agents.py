@@ -18,7 +18,7 @@ from wadm.__main__ import app
 URL = "https://example.com/wadm/mcp"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_stdio(tmp_path: Path) -> None:
     """Over stdio an agent gets the tools; nothing but JSON-RPC is on stdout."""
     environ = {"WADM_DATA_DIR": str(tmp_path), "WADM_LOG_LEVEL": "error"}

@@ -45,7 +45,7 @@ async def test_time_jumps() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_killed_for_real(tmp_path: Path) -> None:
     """SIGKILL at random moments while a thousand trades a second flow with faults."""
     found = await kill_loop(tmp_path, 3, 1_000.0, random.SystemRandom().randrange(10**6))
@@ -55,7 +55,7 @@ async def test_killed_for_real(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_command_writes_its_figures(tmp_path: Path) -> None:
     """`python -m wadm.chaos` writes the file and exits 0 when every promise held."""
     out = tmp_path / "chaos.json"

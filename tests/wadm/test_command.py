@@ -186,7 +186,7 @@ def test_tape_fetch_misuse(unused_port: int, monkeypatch: pytest.MonkeyPatch) ->
     assert "did not answer" in result.output
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_demo_when_nobody_answers(tmp_path: Path, unused_port: int) -> None:
     """`up --or-demo` on an empty store without venues serves the demo, and says so everywhere;
     SIGTERM ends it in time and with exit code 0."""

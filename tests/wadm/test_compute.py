@@ -151,7 +151,7 @@ def test_library_misuse(day: Path) -> None:
         compute(source, timeframe="2m")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_stored_bars(tmp_path: Path) -> None:
     """Stored bars and events, read inside a running loop as in a notebook, are the served ones."""
     async with journey(tmp_path, [market_tape(130)], row_sizes=ROWS) as trip:
@@ -181,7 +181,7 @@ def real_day(shared: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_golden_candles(real_day: Path, shared: Path, tmp_path: Path) -> None:
     """A real day to Parquet: every number of Binance's own 24 candles, difference 0."""
     out = tmp_path / "day.parquet"

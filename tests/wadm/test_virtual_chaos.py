@@ -27,7 +27,7 @@ print(found.good, found.events, found.event_log, found.digest)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("pin", [*pinned(), None], ids=str)
 def test_a_house_with_every_fault(pin: Pin | None) -> None:
     """Three streams of two venues under every kind of fault: Binance exact and verified, every hole
@@ -45,7 +45,7 @@ def test_a_house_with_every_fault(pin: Pin | None) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_a_seed_decides_everything() -> None:
     """The same seed in two processes, whose sets and dictionaries hash differently: the same event
     log, message by message, and the same content of everything stored."""
@@ -67,7 +67,7 @@ def test_a_seed_decides_everything() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_connections_of_age() -> None:
     """Forty simulated minutes in which every connection is replaced before it is old and the venue
     cuts those that are: no minute is missing, wrong or unproven, and memory does not run away."""
