@@ -12,7 +12,7 @@ import pytest
 from client_system import environment, running
 from wadm_client.config import Config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNNERS = {
     "python": [sys.executable, "-W", "error", "-c"],

@@ -13,7 +13,7 @@ import pytest
 from client_system import environment, running
 from conformance_run import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 MOST_BYTES = 15_000_000
 GOAL_S = 20.0
 

@@ -82,7 +82,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_200)
 async def test_agents(store: Path, failing: str) -> None:
     """The scripted agent has all questions right without an error over real MCP; most need several
     calls; no answer is longer than the cap. An agent in a process of its own is counted and judged
@@ -106,7 +106,7 @@ async def test_agents(store: Path, failing: str) -> None:
         assert broken.answer.startswith("failed: LookupError")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1_200)
 def test_same_tape_same_store(tape: Path, tmp_path: Path) -> None:
     """Two plays of the same hours give the same records and the same checkpoint."""
     some = part(tape, tmp_path)

@@ -36,7 +36,7 @@ ENDS_MS = FIRST_MS + 6 * MINUTE_MS
 WAIT_S = 120.0
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1_200),
     pytest.mark.filterwarnings(
         "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
     ),

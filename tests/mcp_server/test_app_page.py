@@ -15,7 +15,7 @@ from journeys_support import journey
 from mcp import Client
 from sim_support import short_tapes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 ASKED: dict[str, dict[str, Any]] = {
     "get_volume_profile": {"symbol": "BTCUSDT", "detail": "rows"},
     "get_order_flow": {"symbol": "BTCUSDT", "detail": "rows"},

@@ -57,7 +57,7 @@ def test_bundle_names_files_that_exist(root: Path, manifest: dict[str, Any]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1_200)
 async def test_bundle_works(root: Path, tmp_path: Path) -> None:
     """The official tool accepts the manifest and unpacks what we pack; the unpacked server carries
     a client's questions to a running server."""
