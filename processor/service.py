@@ -98,7 +98,7 @@ class ProcessorService:
         )
         self._refreshed: dict[str, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._ticked_ms = self._swept_ms = 0
+        self._ticked_ms = self._swept_ms = self._sending = 0
         self._position = 0
         self._positions = floor.Positions()
         self.resuming = Resuming(self.engine, bus, store, apart=apart)
@@ -274,7 +274,7 @@ class ProcessorService:
         self._positions.mark(changed, self._position)
         await self.resuming.ask_who_is_there(mono)
         self._persist(mono)
-        while len(self.pending) + self.chronicler.backlog > PENDING_RECORDS:
+        while len(self.pending) + self._sending + self.chronicler.backlog > PENDING_RECORDS:
             await asyncio.sleep(self.tick_ms / 1_000)
             self._persist(self.mono_ms())
 
@@ -326,7 +326,7 @@ class ProcessorService:
         sweep = mono - self._swept_ms >= SWEEP_MS
         if due or self.pending or sweep:
             blobs = self._blobs(due, mono)
-            records, self.pending = self.pending, []
+            records, self.pending, self._sending = self.pending, [], len(self.pending)
             if sweep:
                 self._swept_ms = mono
             self._writing = asyncio.create_task(self._write(records, blobs, sweep=sweep))
@@ -383,6 +383,8 @@ class ProcessorService:
             for name in blobs.keys() & self.engine.streams.keys():
                 self.engine.streams[name].changed = True
             log.warning("processor.store_failed", error=str(error))
+        finally:
+            self._sending = 0
 
     async def _finish(self) -> None:
         """The last write: everything pending and every changed stream."""
