@@ -61,3 +61,17 @@ class VenueClock:
         if not self._seen_ms:
             return 0
         return self._seen_ms + int((self._monotonic() - self._seen_at_s) * 1_000)
+
+
+class ForwardClock:
+    """The wall clock, but never earlier than before: a store keeps the later of two writes, and a
+    clock that was set back must not make the newer one lose."""
+
+    def __init__(self, clock: Callable[[], int] = wall_ms) -> None:
+        self._clock = clock
+        self._newest_ms = 0
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        self._newest_ms = max(self._newest_ms, self._clock())
+        return self._newest_ms

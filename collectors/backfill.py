@@ -7,6 +7,7 @@ RepairDone. `complete` means that the venue gave everything it has of the hole.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ LONGEST_SETTLE_S = 3.0
 MOST_AT_ONCE = 16
 """Repairs side by side: page by page they share the budget, so none waits for a longer one."""
 CANDLE_ROWS = 1_000
+PAGES_KEPT = 4
+"""Newest pages of an instrument: small holes beside the one that was asked for are in them."""
 
 
 class Source(NamedTuple):
@@ -89,6 +92,7 @@ class RepairWorker:
         self._progress: dict[str, Progress] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._pages: dict[str, deque[TradeBatch]] = {}
         self.announce = asyncio.Event()
         self.repaired = 0
         self.failed = 0
@@ -162,7 +166,8 @@ class RepairWorker:
                 outcome = await self._by_id(request, source, symbol, ahead)
             else:
                 outcome = await self._newest_page(request, source, symbol)
-            await self._candles(request, source, source.listed[symbol].instrument)
+            if not _short(request):
+                await self._candles(request, source, source.listed[symbol].instrument)
         except ExchangeError as error:
             log.warning(
                 "repair.unavailable", instrument=request.instrument, error=type(error).__name__
@@ -180,11 +185,30 @@ class RepairWorker:
         self, source: Source, symbol: str, key: int | None, start_ms: int, end_ms: int
     ) -> TradeBatch:
         instrument, scale = source.listed[symbol]
-        return await source.rest.ask(
+        page = await source.rest.ask(
             source.market.trades_call(instrument, key, start_ms, end_ms),
             lambda body: source.market.parse_trades(body, instrument, scale),
             repairing=True,
         )
+        if source.market.history == "by_id":
+            self._pages.setdefault(instrument.name, deque(maxlen=PAGES_KEPT)).append(page)
+        return page
+
+    def _kept(self, request: RepairRequest) -> TradeBatch | None:
+        """A page fetched lately that has every id of a small hole."""
+        if not _short(request):
+            return None
+        scale = self._scale(request.instrument)
+        for page in self._pages.get(request.instrument, ()):
+            whole = bool(page.key) and page.key[-1] - page.key[0] + 1 == len(page.key)
+            inside = whole and page.key[0] <= (request.first_key or 0)
+            if inside and page.key[-1] >= (request.last_key or 0) and page.scale == scale:
+                return page
+        return None
+
+    def _scale(self, name: str) -> int:
+        source, symbol = self.sources[name]
+        return source.listed[symbol].scale
 
     async def _by_id(
         self, request: RepairRequest, source: Source, symbol: str, ahead: Progress | None
@@ -198,7 +222,9 @@ class RepairWorker:
             found = (key if last is None else min(key, last + 1)) - (request.first_key or 0)
             progress = self._progress[request.instrument] = Progress(key)
         while key is None or last is None or key <= last:
-            page = await self._page(source, symbol, key, start_ms, request.end_ms)
+            page = self._kept(request) if key == request.first_key else None
+            if page is None:
+                page = await self._page(source, symbol, key, start_ms, request.end_ms)
             keys = page.key + [rejected for rejected, _ in page.rejected]
             if not keys and key is None and start_ms + HOUR_MS <= request.end_ms:
                 start_ms += HOUR_MS
@@ -263,6 +289,13 @@ class RepairWorker:
         messages: list[StreamEvent] = list(events)
         if messages:
             await self._bus.publish(TRADES, messages)
+
+
+def _short(request: RepairRequest) -> bool:
+    """A hole between two known ids within a minute: its candles come by themselves, or are asked
+    for apart."""
+    span_ms = request.end_ms - request.start_ms
+    return None not in (request.first_key, request.last_key) and span_ms < MINUTE_MS
 
 
 def _part(page: TradeBatch, request: RepairRequest) -> TradeBatch:

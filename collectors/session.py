@@ -42,7 +42,7 @@ class Timers:
     first_data_s: float = 10.0
     stale_after_s: float = 10.0
     tick_s: float = 0.25
-    pong_s: float = 10.0
+    pong_s: float = 6.0
     silent_s: float = 45.0
     ack_s: float = 5.0
     request_gap_s: float = 0.5

@@ -12,7 +12,6 @@ from mcp_server import parameters
 from mcp_server.answer_cache import AnswerCache
 from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
-from mcp_server.openapi import document
 from mcp_server.parameters import (
     BARE,
     CHANGES,
@@ -222,6 +221,9 @@ class Http:
 
     async def openapi(self, request: Request) -> Response:
         """This API, described."""
+        # Its schemas take a third of a second to import, for a document few ask for.
+        from mcp_server.openapi import document
+
         return Response(document(), 200, HEADERS, JSON)
 
     # Shared

@@ -16,6 +16,7 @@ import msgspec
 
 from orderflow.completeness import Gap
 
+MISSING = "ids missing"
 MEMORY_MS = 300_000
 MEMORY_IDS = 4_096
 """Unordered ids are remembered this long and at least this many; older trades are quarantined."""
@@ -84,6 +85,7 @@ class ConsecutiveLedger:
         self.runs: list[Run] = list(runs)
         self.counts = counts or Counts()
         self.epoch = epoch
+        self._gaps: list[Gap] | None = None
 
     @property
     def next_key(self) -> int | None:
@@ -140,6 +142,7 @@ class ConsecutiveLedger:
 
     def _insert(self, key: int, event_ms: int) -> bool:
         """Add one id; False when it was there. Neighbouring runs join."""
+        self._gaps = None
         place = bisect_right(self.runs, key, key=_first_of)
         before = self.runs[place - 1] if place else None
         after = self.runs[place] if place < len(self.runs) else None
@@ -158,12 +161,17 @@ class ConsecutiveLedger:
             self.runs.insert(place, Run(key, key, event_ms, event_ms))
         return True
 
-    def gaps(self, reason: str = "ids missing") -> list[Gap]:
+    def gaps(self, reason: str = MISSING) -> list[Gap]:
         """Every hole between two runs, oldest first."""
-        return [
-            Gap(a.last_ms, b.first_ms, reason, a.last + 1, b.first - 1)
-            for a, b in zip(self.runs, self.runs[1:], strict=False)
-        ]
+        if self._gaps is None or reason != MISSING:
+            found = [
+                Gap(a.last_ms, b.first_ms, reason, a.last + 1, b.first - 1)
+                for a, b in zip(self.runs, self.runs[1:], strict=False)
+            ]
+            if reason != MISSING:
+                return found
+            self._gaps = found
+        return list(self._gaps)
 
     def restart(self, event_ms: int) -> list[Gap]:
         """The venue numbers anew from this time on: the next trade admitted begins a new epoch.
@@ -174,7 +182,7 @@ class ConsecutiveLedger:
         lost = self.gaps("ids restarted")
         if self.runs:
             lost.append(Gap(self.runs[-1].last_ms, event_ms, "ids restarted"))
-        self.runs = []
+        self.runs, self._gaps = [], None
         self.epoch += 1
         return lost
 
@@ -188,6 +196,7 @@ class ConsecutiveLedger:
 
     def give_up(self, gap: Gap) -> None:
         """Stop missing the ids of a hole: they count as seen from now on."""
+        self._gaps = None
         for place, (a, b) in enumerate(zip(self.runs, self.runs[1:], strict=False)):
             if gap.last_key == b.first - 1:
                 self.runs[place : place + 2] = [Run(a.first, b.last, a.first_ms, b.last_ms)]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Report(BaseModel):
     """Base of every answer: immutable, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Answer(Report):

@@ -199,6 +199,8 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     stream.guard = state.guard
     stream.toxicity = state.toxicity
     stream.unbalanced = state.unbalanced
+    # What came in between the last publication and this checkpoint was not said yet.
+    stream.dirty = set(stream.published)
     return stream, checkpoint.said
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import REPAIRS, UPDATES, Bus, Subscription
-from backbone.clock import VenueClock, monotonic_ms, wall_ms
+from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
 from orderflow.errors import BusError, StoreError, WadmError
@@ -98,8 +98,8 @@ class ProcessorService:
         )
         self._refreshed: dict[str, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._ticked_ms = self._swept_ms = self._sending = 0
-        self._position = 0
+        self._stamps = ForwardClock()
+        self._ticked_ms = self._swept_ms = self._sending = self._position = 0
         self._positions = floor.Positions()
         self.resuming = Resuming(self.engine, bus, store, apart=apart)
         self.told = Told(self.engine, store)
@@ -283,7 +283,7 @@ class ProcessorService:
         book = self.view.ingestion
         book.note(self.engine.streams[name], self.now_ms(name), wall_ms())
         if book.due(name, mono):
-            self.pending.append(ingestion_record(self.view.stream(name), wall_ms()))
+            self.pending.append(ingestion_record(self.view.stream(name), self._stamps.now_ms()))
 
     async def _publish(self, results: Results) -> None:
         if self.publisher is None:
@@ -292,7 +292,7 @@ class ProcessorService:
             self.publisher.say(results)
 
     def _collect(self, name: str, results: Results) -> None:
-        wall = wall_ms()
+        wall = self._stamps.now_ms()
         for minute in results.minutes:
             self.pending += minute_records(minute, wall)
         for window in results.windows:

@@ -93,8 +93,7 @@ class Stream:
         self.next_close_ms: int | None = None
         self.evicted_before_ms = 0
         self.last_event_ms = 0
-        self.trade_since_connect = False
-        self.changed = False
+        self.trade_since_connect = self.changed = False
         self.scales: dict[int, tuple[int, int]] = {}
         self.reconnects = self.lost_gaps = 0
         self.mode: Source = "rest"
@@ -254,7 +253,10 @@ class Stream:
         gap = self.repairs.answered(event.repair_id, event.reason)
         if gap is not None and event.complete:
             self.evidence.settle(gap)
-        self.touch_all()
+        if gap is None or gap.last_key is None or event.reason == IDS_SKIP:
+            self.touch_all()
+        else:
+            trust.touch(self, gap)
 
     # Time
 

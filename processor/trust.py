@@ -76,3 +76,12 @@ def _rescale(stream: Stream, old: Instrument, instrument: Instrument, scale: int
     stream.instrument = rescaled
     stream.evidence.instrument = rescaled
     stream.touch_all()
+
+
+def touch(stream: Stream, gap: Gap) -> None:
+    """Only the hot closed minutes that this hole may have taken trades out of are said anew."""
+    stream.changed = True
+    first = floor_ms(gap.start_ms, MINUTE_MS)
+    last = floor_ms(min(gap.end_ms, stream.last_event_ms), MINUTE_MS)
+    touched = range(first, last + 1, MINUTE_MS)
+    stream.dirty.update(start for start in touched if start in stream.published)

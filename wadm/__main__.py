@@ -23,12 +23,10 @@ from rich.table import Table
 
 from backbone.settings import Settings, read_settings
 from backbone.telemetry import configure_logs
-from mcp_server.openapi import document
 from orderflow.errors import ConfigError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
-from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
 from wadm import agent_commands, backups, house, keys, live, operate
 from wadm import doctor as checks
 from wadm import explain as cards
@@ -164,6 +162,8 @@ def fetch(
     folder: Annotated[Path, typer.Option(help="Where to keep it.")] = Path("var/tapes"),
 ) -> None:
     """Bring a day from the venue's own public archive; its checksum is verified."""
+    from simulator.archive import ArchiveError, ArchiveUnreachableError, fetch_day
+
     wanted = _day(day)
     settings = _settings()
     urls = {"binance": settings.binance_archive_url, "bybit": settings.bybit_archive_url}
@@ -255,6 +255,8 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
+    from mcp_server.openapi import document
+
     sys.stdout.write(document().decode() + "\n")
 
 

@@ -13,9 +13,6 @@ from backbone.clock import wall_ms
 from backbone.settings import Settings
 from backbone.store import LIVE
 from orderflow.errors import ConfigError
-from simulator.clock import parse_speed
-from simulator.service import Simulator
-from simulator.tapes.synthetic import synthetic_tape
 from wadm.compose import SIMULATED, System, opened_store
 
 CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "inspector")
@@ -107,6 +104,11 @@ async def _market(settings: Settings, *, demo: bool) -> AsyncIterator[tuple[Sett
     if not demo:
         yield settings, LIVE
         return
+    # numpy and the venues of the simulator: not needed to serve a live market.
+    from simulator.clock import parse_speed
+    from simulator.service import Simulator
+    from simulator.tapes.synthetic import synthetic_tape
+
     speed = parse_speed(settings.demo_speed)
     async with Simulator([synthetic_tape(wall_ms())], speed=speed) as simulator:
         changed: dict[str, Any] = {"clock_poll_s": 1.0, **simulator.urls}
@@ -122,7 +124,8 @@ async def stdio(settings: Settings, *, demo: bool) -> None:
         system = System(chosen, store, source)
         await stack.enter_async_context(system.running())
         if system.server.mcp is not None:
-            await system.server.mcp.run_stdio_async()
+            hosted = await system.server.mcp.hosted()
+            await hosted.server.run_stdio_async()
 
 
 def default_url(settings: Settings) -> str:

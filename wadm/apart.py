@@ -13,6 +13,7 @@ import msgspec
 import structlog
 import uvicorn
 
+from backbone.breaker import BreakerStatus
 from backbone.bus import BUSES
 from backbone.bus.base import Bus
 from backbone.keys.book import KeyBook
@@ -94,7 +95,14 @@ async def collect(settings: Settings, venue: str) -> None:
         return {"part": role, "ready": ready(), "bus": bus.connected} | {"feeds": feeds}
 
     view: Any = NoStreams(ready)
-    page = Statuses(view, collector.statuses, stall, part=lambda: _bus_gauges(bus))
+    page = Statuses(
+        view,
+        collector.statuses,
+        stall,
+        lambda: [*collector.breakers(), *bus.breakers()],
+        lambda: {venue: collector.rest_counts()},
+        lambda: _bus_gauges(bus),
+    )
     port = settings.health_port or COLLECTOR_PORTS[venue]
     health = health_server(settings.health_host, port, report, metrics_page(page))
     minutes = Minutes(stall, {role: functools.partial(of_collector, collector)}, to_bus(bus))
@@ -134,7 +142,10 @@ async def process(settings: Settings, source: str) -> None:
         def keep(records: list[Record]) -> None:
             service.pending += records
 
-        page = metrics_page(Statuses(service.view, _no_feeds, stall, part=gauges))
+        def breakers() -> list[BreakerStatus]:
+            return [*service.breakers(), *bus.breakers()]
+
+        page = metrics_page(Statuses(service.view, _no_feeds, stall, breakers, part=gauges))
         port = settings.health_port or PROCESSOR_PORT
         health = health_server(settings.health_host, port, report, page)
         figures = {PROCESSOR: functools.partial(of_processor, service)}
@@ -163,7 +174,7 @@ async def serve(settings: Settings, source: str) -> None:
         def gauges() -> dict[str, float]:
             return _bus_gauges(bus) | {"wadm_replica_resyncs": replica.resyncs}
 
-        page = metrics_page(Statuses(replica, _no_feeds, stall, part=gauges))
+        page = metrics_page(Statuses(replica, _no_feeds, stall, bus.breakers, part=gauges))
         queries = Queries(replica, store, parts.feeds, parts.breakers, parts.rest)
         server = build_server(build_app(queries, settings, page), settings)
         figures = {name: functools.partial(of_server, replica, server)}

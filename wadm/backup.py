@@ -15,16 +15,15 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from backbone.store.base import COLLECTIONS, Record, Store, key_of
 from orderflow.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MAGIC = b"WADM backup 1\n"
 SALT_BYTES, LENGTH_BYTES, NONCE_BYTES, KEY_BYTES = 16, 4, 12, 32
@@ -153,6 +152,8 @@ class _Reader:
         return msgspec.msgpack.decode(_inflated(text), type=Page)
 
     def _opened(self, chunk: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
         nonce = self._number.to_bytes(NONCE_BYTES, "big")
         for last in (False, True):
             try:
@@ -178,6 +179,10 @@ def _kind(*, last: bool) -> bytes:
 
 
 def _cipher(key: bytes, salt: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, MAGIC).derive(key))
 
 

@@ -22,7 +22,6 @@ from backbone.store.base import Store
 from backbone.telemetry import configure_logs
 from orderflow.errors import ConfigError, StoreError
 from wadm.backup import new_backup_key, pages, read_backup, read_backup_key, write_backup
-from wadm.certificates import write_private
 
 log = structlog.get_logger()
 app = typer.Typer(help="Backups: encrypted, checked, restorable.", no_args_is_help=True)
@@ -38,6 +37,8 @@ KeyFile = Annotated[Path, typer.Option("--key-file", help="The backup key: a sec
 @app.command()
 def key(path: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
     """Make a backup key. Keep a copy elsewhere: without it a backup is lost."""
+    from wadm.certificates import write_private
+
     if path.exists():
         raise ConfigError(f"{path.name} exists; what is in use is never overwritten")
     write_private(path, new_backup_key().encode())

@@ -17,11 +17,9 @@ from backbone.store import LIVE, STORES
 from backbone.telemetry import configure_logs
 from orderflow.errors import ConfigError
 from wadm import apart
-from wadm.certificates import Authority, write_private, write_public
 from wadm.compose import SIMULATED
 from wadm.loops import run
 from wadm.migrate import copy
-from wadm.secrets import make_secrets
 
 notes = Console(stderr=True)
 out = Console()
@@ -68,6 +66,8 @@ def secrets(
     mongo_hosts: Hosts = "mongo1,mongo2,mongo3",
 ) -> None:
     """Make certificates, passwords and the broker's configuration, once."""
+    from wadm.secrets import make_secrets
+
     names = make_secrets(folder, mount, nats_hosts.split(","), mongo_hosts.split(","))
     notes.print(f"{len(names)} files in {folder}; keep ca.key away from the machines")
 
@@ -77,6 +77,8 @@ def certificate(
     folder: Annotated[Path, typer.Argument(help="For fullchain.pem and privkey.pem.")],
 ) -> None:
     """A self-signed certificate for a first start; a real one replaces it later."""
+    from wadm.certificates import Authority, write_private, write_public
+
     if (folder / "fullchain.pem").exists():
         raise ConfigError("fullchain.pem exists; what is in use is never overwritten")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""up, demo and simulate: the long-running commands."""
+"""up, demo and simulate: the long-running commands.
+
+The simulator is imported by those who play: a live server that starts again does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,19 @@ import asyncio
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from backbone.clock import wall_ms
 from backbone.settings import Settings
 from backbone.store import LIVE
-from simulator.clock import parse_speed
-from simulator.service import Simulator
-from simulator.tape import Tape
-from simulator.tapes import open_tapes
-from simulator.tapes.convert import as_instrument
-from simulator.tapes.synthetic import synthetic_tape
 from wadm.compose import SIMULATED, System, opened_store, run_until_stopped, until_signal
 
 CLOCK_POLL_S = 1.0
+if TYPE_CHECKING:
+    from simulator.tape import Tape
+
 PORTS = ("binance_spot", "binance_usdm", "bybit", "archive")
 """The simulated hosts in the order of their ports."""
 
@@ -82,6 +82,10 @@ def _announce(settings: Settings, notes: Console, source: str) -> None:
 
 async def demo(settings: Settings, notes: Console) -> None:
     """The synthetic market, through the real sockets of a simulator in this process."""
+    from simulator.clock import parse_speed
+    from simulator.service import Simulator
+    from simulator.tapes.synthetic import synthetic_tape
+
     speed = parse_speed(settings.demo_speed)
     async with Simulator([synthetic_tape(wall_ms())], speed=speed) as simulator:
         changed: dict[str, Any] = {
@@ -98,6 +102,9 @@ async def demo(settings: Settings, notes: Console) -> None:
 
 async def simulate(playing: Playing, out: Console) -> None:
     """Play until stopped."""
+    from simulator.clock import parse_speed
+    from simulator.service import Simulator
+
     tapes = _tapes(playing)
     ports = {name: playing.port + place for place, name in enumerate(PORTS)} if playing.port else {}
     everyone = len({name for tape in tapes for name in tape.instruments}) if playing.tapes else 0
@@ -109,6 +116,11 @@ async def simulate(playing: Playing, out: Console) -> None:
 
 
 def _tapes(playing: Playing) -> list[Tape]:
+    from simulator.tape import Tape
+    from simulator.tapes import open_tapes
+    from simulator.tapes.convert import as_instrument
+    from simulator.tapes.synthetic import synthetic_tape
+
     if not playing.tapes:
         return [synthetic_tape(wall_ms(), seed=playing.seed, rate=playing.rate)]
     tapes = open_tapes(playing.tapes)

@@ -11,9 +11,8 @@ from pathlib import Path
 from string import Template
 
 from backbone.bus.base import CONTEXT, REPAIRS, REPORTS, TRADES, UPDATES
-from backbone.bus.nats import inbox
+from backbone.bus.wire import inbox
 from collectors.venues import VENUES
-from wadm.certificates import subject
 
 API = "$JS.API"
 PROCESSOR, SERVER, OPERATOR = "processor", "server", "operator"
@@ -123,6 +122,8 @@ USER = Template("""    { user: "$name", permissions: {
 
 def nats_config(folder: Path, listen: str, store: Path) -> str:
     """The file for `nats-server -c`; `folder` holds the certificates where the broker runs."""
+    from wadm.certificates import subject
+
     users = [
         USER.substitute(
             name=subject(role.name),

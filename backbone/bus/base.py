@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from backbone.breaker import BreakerStatus
+
 TRADES = "trades"
 CONTEXT = "context"
 REPAIRS = "repairs"
@@ -68,6 +70,10 @@ class Bus(Protocol):
     @property
     def connected(self) -> bool:
         """False while nothing can be published or read; both wait meanwhile."""
+        ...
+
+    def breakers(self) -> list[BreakerStatus]:
+        """What guards the way to the other processes; none within one."""
         ...
 
     async def publish(self, topic: str, messages: Sequence[object]) -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 
+from backbone.breaker import BreakerStatus
 from backbone.bus.base import FROM_ACK, Delivery
 from orderflow.errors import BusError
 from orderflow.mixed import MixedTrades
@@ -77,6 +78,10 @@ class MemoryBus:
     def connected(self) -> bool:
         """True until it is closed."""
         return not self.closed
+
+    def breakers(self) -> list[BreakerStatus]:
+        """Nothing can fail between parts of one process."""
+        return []
 
     async def publish(self, topic: str, messages: Sequence[object]) -> None:
         """Queue messages for every reader of the topic; waits while one is full."""

@@ -23,10 +23,10 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from backbone.breaker import Breaker
+from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, REPORTS, TRADES, UPDATES
 from backbone.bus.nats_reader import NatsSubscription
-from backbone.bus.wire import Packet, packets
+from backbone.bus.wire import Packet, inbox, packets
 from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
@@ -119,6 +119,10 @@ class NatsBus:
     def connected(self) -> bool:
         """False while the broker is away."""
         return self._up.is_set() and not self.closed
+
+    def breakers(self) -> list[BreakerStatus]:
+        """What guards publishing."""
+        return [self.breaker.status(monotonic_s())]
 
     # Connection
 
@@ -300,8 +304,3 @@ class NatsBus:
         finally:
             for task in waits:
                 task.cancel()
-
-
-def inbox(role: str) -> str:
-    """Where answers to this role go; nobody else may read there."""
-    return f"_INBOX_{role}"

@@ -135,3 +135,8 @@ def decode(data: bytes) -> list[Message]:
     except msgspec.MsgspecError as error:
         raise BusError(f"a message of the bus can't be read: {error}") from error
     raise BusError("a message of the bus has an unknown form")
+
+
+def inbox(role: str) -> str:
+    """Where answers to this role go; nobody else may read there."""
+    return f"_INBOX_{role}"

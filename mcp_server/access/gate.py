@@ -11,9 +11,6 @@ import contextlib
 from urllib.parse import parse_qsl
 
 import msgspec
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from starlette.authentication import AuthCredentials
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +22,7 @@ from mcp_server.access.budget import Spent
 from mcp_server.access.caller import CALLER
 from mcp_server.access.oauth import ScopeError
 from mcp_server.access.streams import is_stream
+from mcp_server.late import KEY_ID
 from mcp_server.problems import problem
 from orderflow.errors import (
     ForbiddenError,
@@ -136,9 +134,7 @@ class Gate:
             await send(message)
 
         token = CALLER.set(lambda: self._current(key.id))
-        # The SDK binds a session to this kind of user: another key's session is not found.
-        user = AuthenticatedUser(AccessToken(token="", client_id=key.id, scopes=[]))
-        changed = {**scope, "user": user, "auth": AuthCredentials([])}
+        changed = {**scope, KEY_ID: key.id}
         try:
             await self.app(changed, receive, limited)
         finally:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
-from mcp.server.auth.provider import AccessToken, TokenVerifier
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,6 +25,9 @@ from backbone.settings import Settings
 from mcp_server.access.failures import Failures
 from mcp_server.binding import is_loopback
 from orderflow.errors import ConfigError, ForbiddenError, NotReadyError, UnauthorizedError
+
+if TYPE_CHECKING:
+    from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 log = structlog.get_logger()
 

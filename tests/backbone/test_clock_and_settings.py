@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from backbone.clock import VenueClock, monotonic_ms, wall_ms
+from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
 from backbone.settings import read_settings
 from orderflow.errors import ConfigError
 
@@ -25,6 +25,13 @@ def test_venue_clock() -> None:
     clock.observe(90_000)
     assert clock.now_ms() == 90_000
     assert clock.known
+
+
+def test_a_clock_set_back_stands_still() -> None:
+    """What is stamped later never looks older, however the wall clock jumps."""
+    times = iter((1_000, 3_600_000, 2_000, 3_600_001))
+    clock = ForwardClock(lambda: next(times))
+    assert [clock.now_ms() for _ in range(4)] == [1_000, 3_600_000, 3_600_000, 3_600_001]
 
 
 def test_wall_and_monotonic() -> None:

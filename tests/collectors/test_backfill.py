@@ -102,6 +102,23 @@ async def test_a_hole_is_filled_page_by_page(
     assert isinstance(trades.events[-1], RepairDone)
 
 
+async def test_small_holes_share_a_page(
+    repair: Any, rest: Any, trades: Any, spot: Instrument
+) -> None:
+    """The page that filled one small hole is not asked for again by its neighbours; candles come
+    by themselves, so that a lost frame costs a thousandth of a page and nothing more."""
+    rest.routes = {AGG: aggregates(1, 9_000), "/api/v3/klines": candles}
+    for key in (300, 350, 700, 1_299, 1_300):
+        done = await repair(
+            spot, first_key=key, last_key=key, start_ms=T0 + 2_990, end_ms=T0 + 13_010
+        )
+        assert done.complete
+    assert [key for batch in trades.of(TradeBatch) for key in batch.key] == [
+        300, 350, 700, 1_299, 1_300,
+    ]  # fmt: skip
+    assert [q.get("fromId") for path, q in rest.asked] == ["300", "1300"]
+
+
 async def test_an_outage_is_filled_up_to_its_end(
     repair: Any, rest: Any, trades: Any, spot: Instrument
 ) -> None:

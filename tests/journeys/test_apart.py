@@ -110,6 +110,7 @@ async def check_ports(parts: House) -> None:
         status, page = await parts.get(name, "/metrics")
         assert status == 200
         assert "wadm_bus_connected 1.0" in page
+        assert 'wadm_breaker_state{breaker="bus"} 0.0' in page
     assert (await parts.get("collect", "/footprint/BTCUSDT"))[0] == 404
     status, answer = await parts.get("serve", "/volume_profile/BTCUSDT", timeframe="5m")
     assert status in {200, 404}, answer

@@ -233,7 +233,8 @@ async def test_updates_are_told(tmp_path: Path, mode: Mode) -> None:
 
 
 async def heard(client: Client, mode: Mode, uri: str, trip: Journey, told: asyncio.Event) -> None:
-    notifier = trip.system.server.config.app.state.subscriptions  # type: ignore[union-attr]
+    assert trip.system.server.mcp is not None
+    notifier = (await trip.system.server.mcp.hosted()).subscriptions
     number = 0
 
     def stamp(_: str) -> int:

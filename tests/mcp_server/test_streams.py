@@ -116,7 +116,8 @@ async def test_shutdown_with_open_streams(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as clients:
         async with journey(tmp_path, short_tapes(), row_sizes=ROWS) as trip:
             await trip.until_played()
-            notifier = trip.system.server.config.app.state.subscriptions  # type: ignore[union-attr]
+            assert trip.system.server.mcp is not None
+            notifier = (await trip.system.server.mcp.hosted()).subscriptions
             http = await clients.enter_async_context(httpx2.AsyncClient(timeout=60))
             modern = streamable_http_client(f"{trip.base_url}/mcp", http_client=http)
             new = await clients.enter_async_context(Client(modern))

@@ -24,7 +24,9 @@ from backbone.keys.book import KeyBook, Terms
 from backbone.settings import read_settings
 from backbone.store.sqlite import SqliteStore
 from mcp_server.access.access import Access
-from mcp_server.app import host
+from mcp_server.app import application
+from mcp_server.hosting import hosted
+from mcp_server.late import LateMcp
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build"
@@ -142,7 +144,8 @@ async def fixtures(folder: Path) -> AsyncIterator[str]:
     try:
         key, _ = await KeyBook(store, "test").create("suite", 4, Terms(per_minute=1_000_000))
         mcp, subscriptions = fixture_server()
-        app = host(mcp, subscriptions.running, Access(store, settings), settings)
+        late = LateMcp(lambda: hosted(mcp, subscriptions, settings))
+        app = application(late, Access(store, settings), settings)
         keyed: Any = Keyed(app, key.text)
         async with serving(keyed) as port:
             yield f"http://127.0.0.1:{port}/mcp"

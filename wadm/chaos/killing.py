@@ -1,4 +1,8 @@
-"""The kill loop: the real command, real sockets, SIGKILL at random moments while trades flow."""
+"""The kill loop: the real command, real sockets, SIGKILL at random moments while trades flow.
+
+The market plays in real time (`pace` 1), so that a second of downtime costs as many trades as it
+would cost for real. It ends with the last kill; what began later is not compared.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +21,41 @@ import httpx2
 
 from backbone.settings import Settings
 from backbone.store import STORES
-from orderflow.timeframe import MINUTE_MS
+from orderflow.timeframe import MINUTE_MS, floor_ms
+from simulator.columns import EVENT
 from simulator.faults import FaultPlan
 from simulator.service import Simulator
-from simulator.tapes.synthetic import Market, synthetic_tape
+from simulator.tapes.synthetic import Market
+from wadm.chaos.dense import dense_tape, whole_minutes_ms
 from wadm.chaos.house import ROWS, START_MS
 from wadm.chaos.verdict import Outcome, compare
+from wadm.chaos.watching import Proof, Statements, Watcher, exact, serving
 
-SECONDS_PER_KILL = 4.5
-LONGEST_START_S = 30.0
-SETTLE_S = 180.0
+LONGEST_KILL_S = 12.0
+"""The tape is long enough for lives of this length; what is left of it is not played."""
+LONGEST_START_S = 40.0
+LONGEST_EXACT_S = 20.0
+TAIL_S = 150.0
+SETTLE_S = 240.0
 FIRST_LIFE_S = 8.0
 """The first life lasts until something is stored: what was never seen can't be lost."""
+MEASURED_SHARE = 0.2
+"""Lives that are let live until the hole of their predecessor's death is closed."""
 FAULTS = ("drop", "duplicate", "swap", "malformed", "ADL", "BT", "ZERO", "close", "abort")
-
-
+FAULT_SHARE = 0.0005
 MARKETS = (
     Market("binance:spot:BTCUSDT", "0.01", "0.00001", 64_000.0, 150.0, 0.05),
     Market("binance:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 8.0, 0.05),
     Market("bybit:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 15.0, 0.05),
+    Market("bybit:spot:BTCUSDT", "0.01", "0.00001", 64_000.0, 0.5, 0.05),
 )
-"""Binance spot takes most of the rate; USD-M pages weigh five times as much."""
+"""Shares of the rate: Binance spot takes most of it, for USD-M pages weigh five times as much."""
 
 
-def speed_for(rate: float, seed: int) -> float:
-    """How fast the market must be played for so many records a second."""
-    probe = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=START_MS + MINUTE_MS - 1)
-    usual = sum(len(track.counted) for track in probe.tracks) / 60
-    return max(1.0, rate / usual)
+def markets_for(rate: float) -> list[Market]:
+    """The markets with so many records a second in all."""
+    scale = rate / sum(market.orders_per_s for market in MARKETS)
+    return [replace(market, orders_per_s=market.orders_per_s * scale) for market in MARKETS]
 
 
 @contextlib.asynccontextmanager
@@ -78,113 +89,111 @@ async def system(folder: Path, urls: dict[str, str], port: int) -> AsyncIterator
             try:
                 await asyncio.wait_for(process.wait(), LONGEST_START_S)
             except TimeoutError:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
 
-class Watcher:
-    """Asks one life of the system how it is."""
-
-    def __init__(self, client: httpx2.AsyncClient, port: int) -> None:
-        self.client = client
-        self.base = f"http://127.0.0.1:{port}"
-
-    async def streams(self) -> list[dict[str, Any]]:
-        """Stream lines of /status; none while nothing answers."""
-        try:
-            answer = await self.client.get(self.base + "/status")
-        except httpx2.HTTPError:
-            return []
-        found: list[dict[str, Any]] = answer.json()["streams"] if answer.status_code == 200 else []
-        return found
-
-    async def until(self, condition: Any, longest_s: float) -> float | None:
-        """Seconds until the streams meet a condition; None when they did not in time."""
-        began = time.monotonic()
-        while time.monotonic() - began < longest_s:
-            if condition(await self.streams()):
-                return time.monotonic() - began
-            await asyncio.sleep(0.05)
-        return None
+def cpu_s(pid: int) -> float:
+    """Processor seconds a process has used; what a busy machine can't stretch. 0 where unknown."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return round((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), 2)
 
 
-def serving(lines: list[dict[str, Any]]) -> bool:
-    """Answers, and live trades are applied."""
-    return any(line["state"] in ("live", "repairing") for line in lines)
+class Loop:
+    """One kill loop under way."""
 
+    def __init__(self, sim: Simulator, watcher: Watcher, seed: int, pace: float) -> None:
+        self.sim = sim
+        self.pace = pace
+        self.watcher = watcher
+        self.draw = random.Random(seed)
+        self.outcome = Outcome(seed, process=True)
 
-def exact(lines: list[dict[str, Any]]) -> bool:
-    """No open hole on any stream that counts its trades."""
-    counted = [line for line in lines if line["instrument"].startswith("binance")]
-    return len(counted) > 1 and all(
-        line["gaps_open"] == 0 and line["state"] == "live" for line in counted
-    )
-
-
-async def kill_loop(folder: Path, kills: int, rate: float, seed: int) -> Outcome:
-    """Kill `kills` times while `rate` trades a second flow with faults, then compare."""
-    draw = random.Random(seed)
-    outcome = Outcome(seed)
-    speed = speed_for(rate, seed)
-    minutes = int((kills + 6) * SECONDS_PER_KILL * speed / 60) + 2
-    end_ms = START_MS + minutes * MINUTE_MS - 1
-    tape = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=end_ms)
-    faults = FaultPlan.seeded(seed, 0.0005, FAULTS)
-    async with (
-        Simulator([tape], speed=speed, faults=faults, start_after=3) as sim,
-        httpx2.AsyncClient(timeout=5) as client,
-    ):
-        port = _free_port()
-        watcher = Watcher(client, port)
+    async def run(self, folder: Path, port: int, kills: int, last_ms: int) -> int:
+        """Live, die, live again; the exchange time before which everything is to be compared."""
+        sim, watcher, outcome = self.sim, self.watcher, self.outcome
         urls = {name: url for name, url in sim.urls.items() if "archive" not in name}
         async with system(folder, urls, port):
             await watcher.until(exact, LONGEST_START_S)
             await asyncio.sleep(FIRST_LIFE_S)
-        while outcome.kills < kills and sim.clock_ms() < end_ms - 2 * MINUTE_MS:
-            async with system(folder, urls, port) as process:
-                await _one_life(watcher, draw, outcome)
-                process.kill()
-                outcome.kills += 1
-        faults.calm()
-        async with system(folder, urls, port):
-            await asyncio.wait_for(sim.finished.wait(), minutes * 60 / speed + SETTLE_S)
-            through_ms = end_ms - end_ms % MINUTE_MS
+        statements = Statements(watcher, sim.clock_ms, self.pace)
+        stating = asyncio.create_task(statements.run())
+        try:
+            while outcome.kills < kills and sim.clock_ms() < last_ms:
+                async with system(folder, urls, port) as process:
+                    await self.life(process)
+            sim.faults.calm()
+            cut_ms = floor_ms(sim.clock_ms(), MINUTE_MS) + MINUTE_MS
+            settled_ms = cut_ms + MINUTE_MS
 
             def whole(lines: list[dict[str, Any]]) -> bool:
-                return exact(lines) and all(_ms(line) > through_ms + 90_000 for line in lines)
+                past = sim.clock_ms() > settled_ms and statements.complete(cut_ms)
+                return past and exact(lines)
 
-            outcome.unsettled = await watcher.until(whole, SETTLE_S) is None
-            await asyncio.sleep(SECONDS_PER_KILL)
+            async with system(folder, urls, port):
+                outcome.unsettled |= await watcher.until(whole, SETTLE_S) is None
+        finally:
+            stating.cancel()
+            await asyncio.gather(stating, return_exceptions=True)
+        outcome.late = statements.late(cut_ms)
+        outcome.stated_worst_ms = statements.worst_ms()
+        return cut_ms
+
+    async def life(self, process: Any) -> None:
+        """From the start of the process to the moment of its death."""
+        outcome, died_ms = self.outcome, self.sim.clock_ms()
+        took_s = await self.watcher.until(serving, LONGEST_START_S)
+        if took_s is None:
+            outcome.notes.append(f"life {outcome.kills} did not serve again")
+            outcome.unsettled = True
+            return
+        outcome.serving_s.append(round(took_s, 2))
+        outcome.serving_cpu_s.append(cpu_s(process.pid))
+        if self.draw.random() < MEASURED_SHARE or outcome.kills == 0:
+            proof = Proof(self.watcher, max(START_MS, died_ms - MINUTE_MS), self.sim.clock_ms())
+            more_s = await proof.until_exact(LONGEST_EXACT_S)
+            if more_s is None:
+                outcome.notes.append(f"life {outcome.kills} was not exact in time: {proof.missing}")
+            outcome.exact_s.append(round(took_s + (more_s or LONGEST_EXACT_S), 2))
+        await asyncio.sleep(self.draw.uniform(0.0, 1.6))
+        process.kill()
+        await process.wait()
+        outcome.kills += 1
+        print(f"kill {outcome.kills}: served after {took_s:.2f} s", flush=True)
+
+
+async def kill_loop(
+    folder: Path, kills: int, rate: float, seed: int, *, pace: float = 1.0
+) -> Outcome:
+    """Kill `kills` times while `rate` trades a second flow with faults, then compare."""
+    length_s = (FIRST_LIFE_S * 3 + kills * LONGEST_KILL_S + TAIL_S) * pace
+    length_ms = whole_minutes_ms(length_s)
+    tape = dense_tape(markets_for(rate / pace), START_MS, length_ms, seed)
+    faults = FaultPlan.seeded(seed, FAULT_SHARE, FAULTS)
+    port = _free_port()
+    async with (
+        Simulator([tape], speed=pace, faults=faults, start_after=len(MARKETS)) as sim,
+        httpx2.AsyncClient(timeout=5) as client,
+    ):
+        loop = Loop(sim, Watcher(client, port), seed, pace)
+        cut_ms = await loop.run(
+            folder, port, kills, START_MS + length_ms - int(TAIL_S * pace * 1_000)
+        )
+    outcome = loop.outcome
     outcome.seen = dict(faults.fired)
-    played = sum(len(track.counted) for track in tape.tracks)
-    outcome.rate_per_s = round(played / (minutes * 60) * speed)
+    played = sum(int((t.counted.column(EVENT) < cut_ms).sum()) for t in tape.tracks)
+    outcome.rate_per_s = round(played * 1_000 * pace / (cut_ms - START_MS))
     store = STORES["sqlite"](Settings(data_dir=str(folder)), "live")
     await store.open("live")
     try:
-        await compare(store, tape, outcome)
+        await compare(store, tape, outcome, until_ms=cut_ms)
     finally:
         await store.close()
     return outcome
-
-
-async def _one_life(watcher: Watcher, draw: random.Random, outcome: Outcome) -> None:
-    """From the start of the process to the moment of its death."""
-    took_s = await watcher.until(serving, LONGEST_START_S)
-    if took_s is None:
-        outcome.notes.append("did not serve again")
-        outcome.unsettled = True
-        return
-    outcome.serving_s.append(round(took_s, 2))
-    if draw.random() < 0.2:
-        exact_s = await watcher.until(exact, LONGEST_START_S)
-        outcome.exact_s.append(round(took_s + (exact_s or LONGEST_START_S), 2))
-    await asyncio.sleep(draw.uniform(0.0, 1.6))
-
-
-def _ms(line: dict[str, Any]) -> int:
-    from datetime import datetime
-
-    text = line["watermark"]
-    return 0 if text is None else int(datetime.fromisoformat(text).timestamp() * 1_000)
 
 
 def _free_port() -> int:
