@@ -144,7 +144,8 @@ async def ours() -> tuple[Any, str, Any]:
 async def move(engine: Any, app: Any) -> None:
     """The market goes on: the version grows, and listeners' stamps once a second."""
     stamps = {"at": 0}
-    app.state.subscriptions.stamp = lambda uri: stamps["at"]
+    subscriptions = (await app.state.mcp.hosted()).subscriptions
+    subscriptions.stamp = lambda uri: stamps["at"]
     while True:
         await asyncio.sleep(UPDATE_S)
         engine.version += 1

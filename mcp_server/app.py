@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backbone.settings import Settings
 from mcp_server.access.access import Access
-from mcp_server.access.gate import Gate
+from mcp_server.access.gate import BODY_BYTES, Gate
 from mcp_server.http import Http, Metrics
 from mcp_server.late import Hosted, LateMcp
 from mcp_server.problems import HANDLERS, problem
