@@ -65,6 +65,7 @@ async def correct(trip: Journey) -> int:
             )
         )
     await trip.system.store.put(later)
+    trip.system.processor.engine.version += 1  # as a revision does: answers are made anew
     return between
 
 

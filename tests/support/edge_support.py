@@ -103,8 +103,13 @@ class Edge:
     def certify(self, *names: str, days: int = 30) -> None:
         """A new certificate for these names; a running nginx has to be told: `reload`."""
         pair = self.authority.issue(names[0], names, days)
-        write_public(self.folder / "tls.pem", pair.certificate)
-        write_private(self.folder / "tls.key", pair.key)
+        # nginx keeps what it read of a file with the same number and the same second of change.
+        for name, write, text in (
+            ("tls.pem", write_public, pair.certificate),
+            ("tls.key", write_private, pair.key),
+        ):
+            write(self.folder / f"new-{name}", text)
+            (self.folder / f"new-{name}").replace(self.folder / name)
 
     async def reload(self) -> None:
         """The running nginx reads its files again."""
