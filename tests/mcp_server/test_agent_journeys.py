@@ -123,12 +123,13 @@ def arguments(question: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 async def check_same(trip: Journey, client: Client, question: dict[str, Any]) -> None:
-    """A cut counts every character, and an age may have one more in the second answer: what is
-    cut is asked again, and one of a few times has to be the same."""
-    for _ in range(4 if question["max_tokens"] else 0):
+    """The house goes on between the two: a minute may be proven, an age may have one more digit
+    and a cut then falls elsewhere. What differs is asked again, and has to be the same soon."""
+    for _ in range(8):
         with contextlib.suppress(AssertionError):
             await ask_both(trip, client, question)
             return
+        await asyncio.sleep(0.25)  # longer than an answer is kept
     await ask_both(trip, client, question)
 
 
