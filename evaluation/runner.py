@@ -118,7 +118,7 @@ async def run(
 ) -> list[Line]:
     """One question after another; an agent that fails has not answered."""
     meter = Meter()
-    watchers = app.state.mcp.middleware
+    watchers = (await app.state.mcp.hosted()).server.middleware
     watchers.append(meter.watch)
     try:
         return [await _one(agent, one, answers[one.id], url, meter) for one in questions]
