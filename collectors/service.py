@@ -44,6 +44,7 @@ log = structlog.get_logger()
 REFRESH_S = 3_600.0
 REST_TIMEOUT_S = 10.0
 RESTART_S = 5.0
+STOP_S = 5.0
 LETTERS = "abcdefgh"
 SYMBOLS_PER_DERIVATIVE_FEED = 100
 
@@ -323,9 +324,12 @@ class CollectorService:
             return
 
     async def _stop_works(self) -> None:
-        works = list(self._works)
-        for task in works:
-            task.cancel()
+        """Cancelled until they end: a socket that has a frame already may swallow the first one."""
+        works = waiting = set(self._works)
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, timeout=STOP_S)
         await asyncio.gather(*works, return_exceptions=True)
         for rest in self._rest.values():
             await rest.close()
