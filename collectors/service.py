@@ -325,11 +325,12 @@ class CollectorService:
 
     async def _stop_works(self) -> None:
         """Cancelled until they end: a socket that has a frame already may swallow the first one."""
-        works = waiting = set(self._works)
+        works = waiting = list(self._works)
         while waiting:
-            for task in waiting:
+            for task in waiting:  # in one order always: a seed decides everything
                 task.cancel()
-            _, waiting = await asyncio.wait(waiting, timeout=STOP_S)
+            await asyncio.wait(waiting, timeout=STOP_S)
+            waiting = [task for task in waiting if not task.done()]
         await asyncio.gather(*works, return_exceptions=True)
         for rest in self._rest.values():
             await rest.close()

@@ -19,8 +19,8 @@ from backbone.store.base import FAR_FUTURE_MS, FOOTPRINTS, Query, Record, Store
 from orderflow.content import bar_hash
 from orderflow.encoding import bar_from_body
 from orderflow.errors import StoreError
-from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
-from processor.engine import LONGER, Engine, Said
+from orderflow.timeframe import HOUR_MS, TIMEFRAMES, floor_ms
+from processor.engine import Engine, Said
 from processor.stream import Stream
 
 log = structlog.get_logger()
@@ -39,6 +39,8 @@ class Told:
 
     async def known(self, streams: Mapping[str, Stream], mono_ms: int) -> list[str]:
         """The streams that may publish: reads what is missing, some streams at a time."""
+        if len(self._read) == len(streams):
+            return list(streams)
         unread = [name for name, s in streams.items() if name not in self._read and _observed(s)]
         if unread and mono_ms >= self._again_ms:
             unread = unread[:AT_A_TIME]
@@ -52,7 +54,7 @@ class Told:
 
     async def _recall(self, stream: Stream) -> None:
         since = _since(stream)
-        for timeframe, length in {"1m": MINUTE_MS, **LONGER}.items():
+        for timeframe, length in TIMEFRAMES.items():
             query = Query(
                 FOOTPRINTS,
                 stream.instrument.name,

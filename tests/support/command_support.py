@@ -18,7 +18,11 @@ WAIT_S = 150.0
 
 @asynccontextmanager
 async def wadm_up(
-    folder: Path, urls: dict[str, str], port: int, environ: dict[str, str] | None = None
+    folder: Path,
+    urls: dict[str, str],
+    port: int,
+    environ: dict[str, str] | None = None,
+    stop_s: float = 60.0,
 ) -> AsyncIterator[Any]:
     """`wadm up` for Binance's BTCUSDT, pointed at a simulator."""
     settings = {
@@ -44,7 +48,7 @@ async def wadm_up(
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.wait_for(process.wait(), stop_s)
 
 
 async def stream_lines(client: httpx2.AsyncClient, port: int) -> list[dict[str, Any]]:
@@ -57,9 +61,11 @@ async def stream_lines(client: httpx2.AsyncClient, port: int) -> list[dict[str, 
     return lines
 
 
-async def wait_for(client: httpx2.AsyncClient, port: int, count: int) -> None:
+async def wait_for(
+    client: httpx2.AsyncClient, port: int, count: int, wait_s: float = WAIT_S
+) -> None:
     """Until so many trades are applied."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(wait_s):
         while True:
             lines = await stream_lines(client, port)
             if sum(line["applied"] for line in lines) >= count:
@@ -68,11 +74,16 @@ async def wait_for(client: httpx2.AsyncClient, port: int, count: int) -> None:
 
 
 async def final_bars(
-    client: httpx2.AsyncClient, port: int, names: Sequence[str], span: dict[str, str], count: int
+    client: httpx2.AsyncClient,
+    port: int,
+    names: Sequence[str],
+    span: dict[str, str],
+    count: int,
+    wait_s: float = WAIT_S,
 ) -> list[tuple[str, str]]:
     """(name and start, content hash) of every minute, once so many are there and final."""
     bars: list[dict[str, Any]] = []
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(wait_s):
         while True:
             bars = [bar for name in names for bar in await _bars(client, port, name, span)]
             if len(bars) == count and all(bar["final"] for bar in bars):
