@@ -41,12 +41,11 @@ evaluate: $(STAMP) ## Ask an agent 38 questions about the real day (AGENT=module
 fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
 	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200
 
-test-mongo: $(STAMP) ## Run the store suite and a fail-over against a real replica set: make test-mongo URI=mongodb://...
 attack: $(STAMP) ## Send 100,000 malformed requests and try 1,000 wrong keys; writes build/attack.json
 	ATTACK_REQUESTS=100000 $(BIN)/python -m pytest -q -s tests/mcp_server/test_malformed_requests.py --timeout 6000
 	ATTACK_KEYS=1000 $(BIN)/python -m pytest -q -s tests/nginx/test_wrong_keys.py tests/nginx/test_attacks.py --timeout 3000
 
-test-mongo: $(STAMP) ## Run the store suite against a real replica set: make test-mongo URI=mongodb://...
+test-mongo: $(STAMP) ## Run the store suite and a fail-over against a real replica set: make test-mongo URI=mongodb://...
 	@test -n "$(URI)" || { echo "give URI=mongodb://USER:PASSWORD@HOST/?replicaSet=rs0&tls=true"; exit 2; }
 	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \
 		-k 'mongo] or identical or their_index or what_expired or validation or across_chunks or step_down'

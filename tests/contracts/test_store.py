@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import random
-import signal
-import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from store_support import LATER_MS, query, record, store_settings
 from store_support import mongo as mongo
-from store_support import store_settings
 
 from backbone.settings import Settings
 from backbone.store import STORES
@@ -33,39 +26,7 @@ from backbone.store.base import (
     Store,
     key_of,
 )
-from backbone.store.frame import framed, unframed
-from backbone.store.sqlite import SqliteStore
 from orderflow.errors import StoreError
-
-LATER_MS = 4_000_000_000_000
-"""A wall time no database's own clock has reached: its TTL monitor leaves these tests alone."""
-
-
-def record(start: int = 0, revision: int = 0, through: int = 0, **changes: Any) -> Record:
-    values: dict[str, Any] = {
-        "collection": FOOTPRINTS,
-        "instrument": "v:spot:ABC",
-        "timeframe": "1m",
-        "start_ms": start,
-        "revision": revision,
-        "applied_through_ms": through,
-        "published_at_ms": 1,
-        "expires_at_ms": LATER_MS + 1_000,
-        "body": {"is": [start, revision, through], "none": None, "text": "x"},
-    }
-    return Record(**(values | changes))
-
-
-def query(**changes: Any) -> Query:
-    values: dict[str, Any] = {
-        "collection": FOOTPRINTS,
-        "instrument": "v:spot:ABC",
-        "timeframe": "1m",
-        "start_ms": 0,
-        "end_ms": 10**6,
-        "now_ms": LATER_MS + 10,
-    }
-    return Query(**(values | changes))
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -315,96 +276,3 @@ def _any_query(draw: random.Random) -> Query:
         now_ms=LATER_MS + draw.randrange(0, 100),
         limit=draw.choice((1, 3, 1_000)),
     )
-
-
-async def test_corrupt_newest_generation(tmp_path: Path) -> None:
-    """A damaged checkpoint is not believed; the generation before is used."""
-    path = tmp_path / "wadm.sqlite"
-    store = SqliteStore(path)
-    await store.open("live")
-    await store.save_checkpoints({"a": b"old"})
-    await store.save_checkpoints({"a": b"new"})
-    await store.close()
-    connection = sqlite3.connect(path)
-    connection.execute(
-        "UPDATE checkpoints SET data = ? WHERE generation = 2", (framed(b"new")[:-1] + b"?",)
-    )
-    connection.commit()
-    connection.close()
-    store = SqliteStore(path)
-    await store.open("live")
-    assert await store.load_checkpoints() == {"a": b"old"}
-    await store.save_checkpoints({"a": b"newer"})
-    assert await store.load_checkpoints() == {"a": b"newer"}
-    await store.close()
-
-
-async def test_full_disk(tmp_path: Path) -> None:
-    """A full disk is a StoreError that says what to look at; what was there stays readable."""
-    store = SqliteStore(tmp_path / "wadm.sqlite")
-    await store.open("live")
-    await store.put([record(1)])
-
-    def shrink(connection: sqlite3.Connection) -> None:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-
-    await store._on_writer(shrink)
-    with pytest.raises(StoreError, match="disk space"):
-        await store.put([record(k, body={"x": "y" * 3_000}) for k in range(2, 60)])
-    assert [r.start_ms for r in await store.query(query())] == [1]
-    await store.close()
-
-
-async def test_closed_store() -> None:
-    """A store that is not open says so."""
-    with pytest.raises(StoreError, match="not open"):
-        await SqliteStore(Path("nowhere")).put([record()])
-
-
-CHILD = """
-import asyncio, sys
-from pathlib import Path
-from backbone.store.sqlite import SqliteStore
-async def main():
-    store = SqliteStore(Path(sys.argv[1]))
-    await store.open("live")
-    for number in range(1_000_000):
-        await store.save_checkpoints({"a": str(number).encode()})
-        print(number, flush=True)
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("after", [1, 7, 30])
-async def test_killed_writer(tmp_path: Path, root: Path, after: int) -> None:
-    """An acknowledged checkpoint survives kill -9."""
-    path = tmp_path / "wadm.sqlite"
-    child = subprocess.Popen(  # noqa: ASYNC220 (waited for in a thread)
-        [sys.executable, "-c", CHILD, str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    assert child.stdout is not None
-    acknowledged = -1
-    while acknowledged < after:
-        line = await asyncio.to_thread(child.stdout.readline)
-        acknowledged = int(line)
-    child.send_signal(signal.SIGKILL)
-    rest, _ = await asyncio.to_thread(child.communicate)
-    complete = [line for line in rest.split("\n")[:-1] if line]
-    acknowledged = int(complete[-1]) if complete else acknowledged
-    store = SqliteStore(path)
-    await store.open("live")
-    found = await store.load_checkpoints()
-    assert int(found["a"]) >= acknowledged
-    await store.close()
-
-
-def test_frames() -> None:
-    """A frame is believed only whole and unchanged."""
-    assert unframed(framed(b"abc")) == b"abc"
-    assert unframed(framed(b"abc")[:-1]) is None
-    assert unframed(b"ab") is None

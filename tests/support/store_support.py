@@ -12,6 +12,37 @@ import pytest
 from mongo_support import drop_database, mongo_uri
 
 from backbone.settings import Settings, read_settings
+from backbone.store.base import FOOTPRINTS, Query, Record
+
+LATER_MS = 4_000_000_000_000
+"""A wall time no database's own clock has reached: its TTL monitor leaves these tests alone."""
+
+
+def record(start: int = 0, revision: int = 0, through: int = 0, **changes: Any) -> Record:
+    values: dict[str, Any] = {
+        "collection": FOOTPRINTS,
+        "instrument": "v:spot:ABC",
+        "timeframe": "1m",
+        "start_ms": start,
+        "revision": revision,
+        "applied_through_ms": through,
+        "published_at_ms": 1,
+        "expires_at_ms": LATER_MS + 1_000,
+        "body": {"is": [start, revision, through], "none": None, "text": "x"},
+    }
+    return Record(**(values | changes))
+
+
+def query(**changes: Any) -> Query:
+    values: dict[str, Any] = {
+        "collection": FOOTPRINTS,
+        "instrument": "v:spot:ABC",
+        "timeframe": "1m",
+        "start_ms": 0,
+        "end_ms": 10**6,
+        "now_ms": LATER_MS + 10,
+    }
+    return Query(**(values | changes))
 
 
 @pytest.fixture(scope="session")
