@@ -51,6 +51,7 @@ def hosted(
             yield
 
     def close_streams() -> None:
+        subscriptions.closing = True
         entry = mcp._lowlevel_server.get_request_handler("subscriptions/listen")
         if entry is not None:
             entry.handler.close()  # type: ignore[attr-defined]

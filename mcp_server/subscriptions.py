@@ -12,6 +12,7 @@ from mcp import MCPError
 from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     EmptyResult,
     SubscribeRequestParams,
@@ -23,6 +24,7 @@ from orderflow.errors import ForbiddenError
 
 LISTEN = "subscriptions/listen"
 STEP_S = 1.0
+RETRY_S = 2
 MOST_URIS = 200
 """A stream or session listens to at most so many resources."""
 LONGEST_URI = 200
@@ -40,6 +42,7 @@ class Subscriptions:
         self.modern: Counter[str] = Counter()
         self.sessions: dict[str, dict[int, Any]] = {}
         self.said: dict[str, int] = {}
+        self.closing = False
 
     def attach(self, mcp: MCPServer) -> None:
         """Serve the earlier era's requests; the modern one is served by the SDK's listen."""
@@ -53,6 +56,10 @@ class Subscriptions:
         """Middleware: counts the resources of a listen stream while it is open."""
         if ctx.method != LISTEN:
             return await call_next(ctx)
+        if self.closing:
+            # Its stream was ended a moment ago; another one would only hold up the end.
+            told = {"code": "NOT_READY", "retry_after": RETRY_S}
+            raise MCPError(INTERNAL_ERROR, "the server is stopping; try again", told)
         uris = _asked_uris(ctx.params)
         self._check(uris)
         self.modern.update(uris)

@@ -14,9 +14,8 @@ from wadm_client.config import Config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 LIMIT_S = 240
-SCENARIOS = ("tools_call", "http-standard-headers", "json-schema-ref-no-deref")
-"""Those of revision 2026-07-28, without OAuth and elicitation; of request-metadata
-the client does not repeat with another revision, as it speaks this one only."""
+SCENARIOS = ("tools_call", "http-standard-headers", "json-schema-ref-no-deref", "request-metadata")
+"""Those of revision 2026-07-28, without OAuth and elicitation."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +67,4 @@ async def test_client_scenarios(tmp_path: Path, scenario: str) -> None:
     words = ["--spec-version", "2026-07-28", "--timeout", "200000"]
     code, output = await suite.run([*command, *words], LIMIT_S, tmp_path)
     assert code == 0, output
+    assert "Warning Checks" not in output, output

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import csv
+import itertools
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,8 @@ from wadm_client.bridge import Bridge
 from wadm_client.client import AsyncClient, Client
 from wadm_client.config import Config
 from wadm_client.errors import ApiError, CertificateError, UnreachableError
-from wadm_client.history import follow, history, history_async, wait_for_async
+from wadm_client.following import follow_blocking
+from wadm_client.history import history, history_async, wait_for_async
 from wadm_client.key_levels import write_key_levels
 from wadm_client.remote import McpWire
 
@@ -180,21 +181,15 @@ async def test_blocking_client(tmp_path: Path) -> None:
         def work() -> tuple[int, Any]:
             with Client(config, patience=QUICK) as client:
                 rows = list(history(client, "flow", "BTCUSDT", "1m", START, END))
+                events = client.events("BTCUSDT", since=START).events
+                stream = follow_blocking(client, "BTCUSDT", START, interval_s=0.01)
+                seen = [one.id for one in itertools.islice(stream, len(events))]
+                assert sorted(seen) == sorted({event.id for event in events})
                 return len(rows), client.order_flow("BTCUSDT")
 
         count, flow = await asyncio.to_thread(work)
         assert count == 2
         assert flow.symbol == "BTCUSDT"
-        async with AsyncClient(config) as client:
-            events = (await client.events("BTCUSDT")).events
-            seen = []
-            stream = follow(client, "BTCUSDT", START, interval_s=0.01)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.5):
-                    async for event in stream:
-                        seen.append(event.id)  # noqa: PERF401 (the stream never ends)
-            await stream.aclose()
-            assert sorted(seen) == sorted({event.id for event in events})
 
 
 def test_installing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

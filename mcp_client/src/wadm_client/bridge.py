@@ -6,15 +6,23 @@ quality, where a model sees it; an answer that has no place for the mark is not 
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from mcp import Client as McpClient
 from mcp import MCPError, types
 from mcp.server.lowlevel import Server
+from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ResourceUpdated,
+    ServerEvent,
+)
 from pydantic import BaseModel
 
 from wadm_client.cache import file_name
@@ -23,8 +31,9 @@ from wadm_client.config import Config
 from wadm_client.entry import Held, to_entry, to_held
 from wadm_client.errors import ApiError, CacheError, ClientError, NotReadyError, RateLimitedError
 from wadm_client.question import LONGEST_WAIT_S
-from wadm_client.remote import remote
+from wadm_client.remote import RefusedError, remote
 from wadm_client.shelf import Shelf
+from wadm_client.updates import Updates
 
 M = TypeVar("M", bound=BaseModel)
 KIND = "mcp"
@@ -40,6 +49,11 @@ class Bridge:
         self.clock = clock or Clock()
         self.shelf = Shelf(config, self.clock)
         self.memory: dict[str, Held] = {}
+        self.bus = InMemorySubscriptionBus()
+        self.listening = ListenHandler(self.bus)
+        self.updates = Updates(config, self._tell)
+        self.sessions: dict[str, ServerSession] = {}
+        """By resource: the one host, when it speaks the earlier era."""
 
     def server(self) -> Server[Any]:
         """The local server, with every list and call of the remote one."""
@@ -57,6 +71,11 @@ class Bridge:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=self._listen,
+            lifespan=self._living,
         )
 
     async def run(self) -> None:
@@ -86,13 +105,64 @@ class Bridge:
     async def _get_prompt(self, ctx: Any, params: Any) -> types.GetPromptResult:
         return await self._passed(lambda c: c.get_prompt(params.name, params.arguments))
 
+    async def _complete(self, ctx: Any, params: Any) -> types.CompleteResult:
+        argument = {"name": params.argument.name, "value": params.argument.value}
+        known = params.context.arguments if params.context is not None else None
+        return await self._passed(lambda c: c.complete(params.ref, argument, known))
+
+    @contextlib.asynccontextmanager
+    async def _living(self, server: Any) -> AsyncIterator[dict[str, Any]]:
+        """The stream of updates ends with the host."""
+        try:
+            yield {}
+        finally:
+            await self.updates.close()
+
+    async def _listen(self, ctx: Any, params: Any) -> types.SubscriptionsListenResult:
+        """The modern era: a stream for as long as the host keeps it open."""
+        uris = params.notifications.resource_subscriptions or []
+        await self._want(uris)
+        try:
+            return await self.listening(ctx, params)
+        finally:
+            await self.updates.drop(uris)
+
+    async def _subscribe(self, ctx: Any, params: Any) -> types.EmptyResult:
+        """The earlier era: a resource at a time."""
+        if params.uri not in self.sessions:
+            await self._want([params.uri])
+            self.sessions[params.uri] = ctx.session
+        return types.EmptyResult()
+
+    async def _unsubscribe(self, ctx: Any, params: Any) -> types.EmptyResult:
+        if self.sessions.pop(params.uri, None) is not None:
+            await self.updates.drop([params.uri])
+        return types.EmptyResult()
+
+    async def _want(self, uris: Sequence[str]) -> None:
+        try:
+            await self.updates.add(uris)
+        except ClientError as error:
+            raise _refusal(error) from None
+
+    async def _tell(self, event: ServerEvent) -> None:
+        """To whoever listens, in the way of its era."""
+        await self.bus.publish(event)
+        if isinstance(event, ResourceUpdated):
+            session = self.sessions.get(event.uri)
+            if session is not None:
+                await session.send_resource_updated(event.uri)
+
     async def _call_tool(self, ctx: Any, params: Any) -> types.CallToolResult:
         arguments = params.arguments or {}
         key = f"{KIND}:{params.name}:{json.dumps(arguments, sort_keys=True)}"
         try:
             limit_s = self.config.timeout_s + _wait_s(params.name, arguments)
+            report = ctx.session.report_progress
             result = await remote(
-                self.config, lambda c: c.call_tool(params.name, arguments), limit_s
+                self.config,
+                lambda c: c.call_tool(params.name, arguments, progress_callback=report),
+                limit_s,
             )
         except ClientError as error:
             held = self._load(key)
@@ -114,7 +184,7 @@ class Bridge:
         except ClientError as error:
             held = self._load(key)
             if held is None:
-                raise MCPError(OFFLINE, f"the WADM server cannot be asked: {error}") from None
+                raise _refusal(error) from None
             return kind.model_validate_json(held.body)
         self._save(key, found)
         return found
@@ -123,7 +193,7 @@ class Bridge:
         try:
             return await remote(self.config, work)
         except ClientError as error:
-            raise MCPError(OFFLINE, f"the WADM server cannot be asked: {error}") from None
+            raise _refusal(error) from None
 
     def _marked(self, held: Held) -> types.CallToolResult:
         """The kept answer with its age, or why it cannot be given."""
@@ -182,6 +252,13 @@ def mark(value: Any, passed_ms: int) -> bool:
         block["age_ms"] = int(block.get("age_ms") or 0) + passed_ms
         return True
     return mark(list(value.values()), passed_ms)
+
+
+def _refusal(error: ClientError) -> MCPError:
+    """What the server refused as it said it; else that it cannot be asked."""
+    if isinstance(error, RefusedError):
+        return MCPError(error.number, str(error))
+    return MCPError(OFFLINE, f"the WADM server cannot be asked: {error}")
 
 
 def _passing(error: ApiError) -> bool:

@@ -1,4 +1,4 @@
-"""Long ranges page by page, events as they come, and waiting for a condition."""
+"""Long ranges page by page, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from wadm_client.clock import moment_ms
 from wadm_client.errors import ConfigError, UnreachableError
 from wadm_client.question import Question, Value
 from wadm_client.report import Report
-from wadm_client.types import EventReport
 
 T = TypeVar("T", bound=Report)
 PAGE = 200
@@ -103,33 +102,6 @@ async def history_async(
     for question in pages(kind, symbol, step, start, end, **options):
         for row in rows_of((await client.ask(question)).value):
             yield row
-
-
-async def follow(
-    client: AsyncClient, symbol: str, since: Moment, interval_s: float = 15.0, **options: Value
-) -> AsyncIterator[EventReport]:
-    """Events from `since` on, oldest first, each once and again when its revision changed.
-
-    To resume, give the `period_start` of the last event that was handled: it comes again, as do
-    all of the same moment, and nothing between is lost.
-    """
-    seen: dict[str, tuple[int, str]] = {}
-    while True:
-        found: list[EventReport] = []
-        cursor: str | None = None
-        while True:
-            asked = options | {"since": to_ms(since), "cursor": cursor}
-            page = (await client.ask(ask_for.events(symbol, asked), force=True)).value
-            found += page.events
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        for event in reversed(found):
-            mark = (event.revision, event.status)
-            if seen.get(event.id) != mark:
-                seen[event.id] = mark
-                yield event
-        await asyncio.sleep(interval_s)
 
 
 def wait_for(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import httpx2
 import msgspec
 from mcp import Client as McpClient
 from mcp import MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND, UNSUPPORTED_PROTOCOL_VERSION
 
 from wadm_client.config import Config
 from wadm_client.errors import (
@@ -48,32 +49,87 @@ TOOLS = {
 }
 NUMBERS = frozenset({"limit", "max_levels", "timeout_s", "max_tokens"})
 WHOLE = frozenset({"volume_profile", "profile_history", "order_flow", "flow_history", "footprint"})
+REFUSED = {
+    METHOD_NOT_FOUND: "METHOD_NOT_FOUND",
+    INVALID_PARAMS: "INVALID_PARAMETER",
+    -32_002: "DATA_NOT_FOUND",
+    -32_003: "FORBIDDEN",
+}
+"""Numbers of JSON-RPC errors with which the server itself answers, for good."""
 KINDS: dict[str, type[ApiError]] = {
     "RATE_LIMIT_EXCEEDED": RateLimitedError,
     "NOT_READY": NotReadyError,
 }
 
 
+class RefusedError(ApiError):
+    """The server refused a request over MCP; `number` is its JSON-RPC code."""
+
+    def __init__(self, number: int, message: str) -> None:
+        self.number = number
+        code, colon, text = message.partition(": ")
+        known = bool(colon) and code.replace("_", "").isupper()
+        super().__init__(400, code if known else REFUSED[number], text if known else message)
+
+
 async def remote(
-    config: Config, work: Callable[[McpClient], Awaitable[R]], limit_s: float | None = None
+    config: Config,
+    work: Callable[[McpClient], Awaitable[R]],
+    limit_s: float | None = None,
+    *,
+    endless: bool = False,
 ) -> R:
-    """Do something with a connection to the server; a ClientError says what went wrong."""
-    limit_s = limit_s or config.timeout_s
+    """Do something with a connection to the server; a ClientError says what went wrong.
+
+    `limit_s` bounds the whole, or with `endless` each wait for the next bytes.
+    """
+    within = _Within(limit_s or config.timeout_s, endless)
+    try:
+        return await _once(config, work, within, REVISION)
+    except Exception as error:  # noqa: BLE001 (whatever fails below, the caller gets one error)
+        other = _spoken(error)
+        if other is None:
+            raise _told(error) from None
+    try:
+        return await _once(config, work, within, other)
+    except Exception as error:  # noqa: BLE001 (as above)
+        raise _told(error) from None
+
+
+class _Within(NamedTuple):
+    limit_s: float
+    endless: bool
+
+
+async def _once(
+    config: Config, work: Callable[[McpClient], Awaitable[R]], within: _Within, mode: str
+) -> R:
+    limit_s, endless = within
     given = {name: value for name, value in options(config).items() if name != "limits"}
-    given["timeout"] = limit_s
+    given["timeout"] = httpx2.Timeout(config.timeout_s, read=limit_s) if endless else limit_s
     given["headers"] = {"User-Agent": AGENT, "Accept-Encoding": "identity"} | (
         {"X-API-Key": config.key} if config.key else {}
     )
     given["event_hooks"] = {"response": [partial(_bound, config.most_bytes)]}
-    try:
-        async with asyncio.timeout(limit_s), httpx2.AsyncClient(**given) as network:
-            transport = streamable_http_client(
-                config.url + "/mcp", http_client=network, max_sse_event_size=config.most_bytes
-            )
-            async with McpClient(transport, mode=REVISION) as client:
-                return await work(client)
-    except Exception as error:  # noqa: BLE001 (whatever fails below, the caller gets one error)
-        raise _told(error) from None
+    async with (
+        asyncio.timeout(None if endless else limit_s),
+        httpx2.AsyncClient(**given) as network,
+    ):
+        transport = streamable_http_client(
+            config.url + "/mcp", http_client=network, max_sse_event_size=config.most_bytes
+        )
+        async with McpClient(transport, mode=mode) as client:
+            return await work(client)
+
+
+def _spoken(error: BaseException) -> str | None:
+    """The mode to try when a server refused our revision and named those that it speaks."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, MCPError) or error.code != UNSUPPORTED_PROTOCOL_VERSION:
+        return None
+    data = error.data if isinstance(error.data, dict) else {}
+    return REVISION if REVISION in data.get("supported", ()) else "auto"
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -111,6 +167,8 @@ def _told(error: BaseException) -> ClientError:
         if code:
             wait_s = data.get("retry_after") if isinstance(data, dict) else None
             return KINDS.get(code, ApiError)(400, code, error.error.message, wait_s)
+        if error.code in REFUSED:
+            return RefusedError(error.code, error.message)
         return UnreachableError("the server gave no answer over MCP")
     return failure(error) if isinstance(error, Exception) else UnreachableError("no answer")
 
