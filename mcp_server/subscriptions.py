@@ -16,13 +16,14 @@ from mcp.types import (
     INVALID_PARAMS,
     EmptyResult,
     SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
     UnsubscribeRequestParams,
 )
 
 from mcp_server.access.tool_scope import FORBIDDEN
+from mcp_server.listening import METHOD, Listening
 from orderflow.errors import ForbiddenError
 
-LISTEN = "subscriptions/listen"
 STEP_S = 1.0
 RETRY_S = 2
 MOST_URIS = 200
@@ -45,8 +46,9 @@ class Subscriptions:
         self.closing = False
 
     def attach(self, mcp: MCPServer) -> None:
-        """Serve the earlier era's requests; the modern one is served by the SDK's listen."""
+        """Serve both eras' requests."""
         low = mcp._lowlevel_server
+        low.add_request_handler(METHOD, SubscriptionsListenRequestParams, Listening(self.bus))
         low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         low.add_request_handler(
             "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
@@ -54,7 +56,7 @@ class Subscriptions:
 
     async def watch(self, ctx: Any, call_next: Callable[[Any], Any]) -> Any:
         """Middleware: counts the resources of a listen stream while it is open."""
-        if ctx.method != LISTEN:
+        if ctx.method != METHOD:
             return await call_next(ctx)
         if self.closing:
             # Its stream was ended a moment ago; another one would only hold up the end.
