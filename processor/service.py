@@ -1,29 +1,28 @@
-"""ProcessorService: events from the bus into the engine; results to the store, exactly once.
+"""ProcessorService: events from the bus into the engine, and what time makes due.
 
-Order of a write: closed bars, then the checkpoint that no longer needs their trades, then the
-acknowledgement. Start-up and recovery are one path: load checkpoints, go on from there.
+Results go to the store through the `Writer`. Start-up and recovery are one path: load checkpoints,
+go on from there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import structlog
 
-from backbone.breaker import Breaker, BreakerStatus
+from backbone.breaker import BreakerStatus
 from backbone.bus.base import REPAIRS, UPDATES, Bus, Subscription
 from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
-from orderflow.errors import BusError, StoreError, WadmError
+from orderflow.errors import BusError, WadmError
 from orderflow.mixed import MixedTrades
-from orderflow.timeframe import MINUTE_MS, TIMEFRAMES, floor_ms
+from orderflow.timeframe import MINUTE_MS, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
-from processor import checkpoint, floor, trust, windows
+from processor import windows
 from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results
@@ -37,21 +36,14 @@ from processor.resuming import Resuming
 from processor.stream import MinuteResult
 from processor.told import Told
 from processor.waiting import Waiting
+from processor.writer import Writer
 
 log = structlog.get_logger()
 
 TICK_MS = 100
-CHECKPOINT_MS = 1_000
-CHECKPOINTS_PER_WRITE = 8
-SWEEP_MS = 30_000
 PENDING_RECORDS = 20_000
 """More results than this waiting for the store, and the processor takes nothing more until some
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
-PUT_RECORDS = 500
-"""Records of one transaction, so that a long outage is caught up with in steps that stay."""
-NOT_DURABLE_AFTER = 3
-"""Failed writes in a row after which readiness is off: answers go on, from memory."""
-FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 8.0
 TRADES_PER_TURN = 500
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
@@ -59,11 +51,10 @@ FILL_EVERY_S = 1.0
 
 
 class ProcessorService:
-    """Owns the engine, its clocks and its durability."""
+    """Owns the engine, its clocks and what writes their results."""
 
     perf_s: Callable[[], float] = staticmethod(perf_counter)
     tick_ms = TICK_MS
-    checkpoint_ms = CHECKPOINT_MS
 
     def __init__(
         self,
@@ -83,27 +74,19 @@ class ProcessorService:
         self._waiting = Waiting()
         self.view = ProcessorView(self.engine, source, self.now_ms, self.settle)
         self.view.queued = self._waiting.size
-        self.view.durable = self._durable
-        self.pending: list[Record] = []
+        self.writer = Writer(self.engine, store, self.settle, mono_ms, apart=apart)
+        self.view.durable = self.writer.durable
         self.chronicler = Chronicler(
-            store, lambda name: self.engine.streams[name].history.minutes, self._later
+            store, lambda name: self.engine.streams[name].history.minutes, self.writer.later
         )
-        self.derivatives = DerivativeKeeper(self._later)
+        self.derivatives = DerivativeKeeper(self.writer.later)
         self._history_loaded = asyncio.Event()
         self._broken: BaseException | None = None
-        self.saved_ms: dict[str, int] = {}
-        self.store_errors = 0
-        self.store_breaker = Breaker(
-            "store", random.random, threshold=1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S
-        )
         self._refreshed: dict[str, int] = {}
-        self._writing: asyncio.Task[None] | None = None
         self._stamps = ForwardClock()
-        self._ticked_ms = self._swept_ms = self._sending = self._position = 0
-        self._positions = floor.Positions()
+        self._ticked_ms = 0
         self.resuming = Resuming(self.engine, bus, store, apart=apart)
         self.told = Told(self.engine, store)
-        self._subscription: Subscription | None = None
         self.publisher = Publisher(bus, self.view) if apart else None
 
     def now_ms(self, instrument: str) -> int:
@@ -114,24 +97,23 @@ class ProcessorService:
     @property
     def written(self) -> bool:
         """Nothing computed waits to be stored."""
-        idle = self._writing is None or self._writing.done()
-        return idle and not self.pending and self.chronicler.settled
+        return self.writer.idle and self.chronicler.settled
 
-    def _durable(self) -> bool:
-        """False once the store has refused for longer than a hiccup."""
-        return self.store_breaker.failures < NOT_DURABLE_AFTER
+    @property
+    def unwritten(self) -> int:
+        """Records that are not in the store yet, those still to be made included."""
+        return self.writer.size + self.chronicler.backlog
 
     def breakers(self) -> list[BreakerStatus]:
         """What guards the store."""
-        return [self.store_breaker.status(self.mono_ms() / 1_000)]
+        return [self.writer.breaker()]
 
     # Start
 
     async def run(self) -> None:
         """Restore, then process until cancelled; a last checkpoint on the way out."""
         subscription, position = await self.resuming.start(self.mono_ms())
-        self._subscription, self._position = subscription, position
-        self._positions.mark((), position)
+        self.writer.begin(subscription, position)
         self.view.restored = True
         chronicling = asyncio.create_task(self.chronicler.run(self._history_loaded))
         chronicling.add_done_callback(self._chronicle_ended)
@@ -181,13 +163,9 @@ class ProcessorService:
             if start not in stream.minutes and start > stream.last_event_ms - KEPT_MS:
                 stream.history.put(minute.bar, minute.quality)
         self.engine.version += 1
-        while len(self.pending) > PENDING_RECORDS // 2:  # noqa: ASYNC110 (any writer may make room)
+        while len(self.writer.pending) > PENDING_RECORDS // 2:  # noqa: ASYNC110 (a write makes room)
             await asyncio.sleep(self.tick_ms / 1_000)
-        self.pending += records
-
-    def _later(self, records: list[Record]) -> None:
-        """Records that are not made from the results of a tick."""
-        self.pending += records
+        self.writer.later(records)
 
     # Work
 
@@ -199,7 +177,7 @@ class ProcessorService:
                 if waiting.done():
                     for delivery in waiting.result():
                         await self._apply(self.resuming.unseen(delivery))
-                        self._position = delivery.position
+                        self.writer.position = delivery.position
                     waiting = asyncio.ensure_future(subscription.next())
                 await self.tick()
         finally:
@@ -270,20 +248,19 @@ class ProcessorService:
             if self.perf_s() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = self.perf_s()
-        changed = [name for name, stream in self.engine.streams.items() if stream.changed]
-        self._positions.mark(changed, self._position)
+        self.writer.mark()
         await self.resuming.ask_who_is_there(mono)
-        self._persist(mono)
-        while len(self.pending) + self._sending + self.chronicler.backlog > PENDING_RECORDS:
+        self.writer.persist(mono)
+        while self.unwritten > PENDING_RECORDS:
             await asyncio.sleep(self.tick_ms / 1_000)
-            self._persist(self.mono_ms())
+            self.writer.persist(self.mono_ms())
 
     def _note_ingestion(self, name: str, mono: int) -> None:
         """Remember what came in; every ten seconds the state of the stream is stored."""
         book = self.view.ingestion
         book.note(self.engine.streams[name], self.now_ms(name), wall_ms())
         if book.due(name, mono):
-            self.pending.append(ingestion_record(self.view.stream(name), self._stamps.now_ms()))
+            self.writer.later([ingestion_record(self.view.stream(name), self._stamps.now_ms())])
 
     async def _publish(self, results: Results) -> None:
         if self.publisher is None:
@@ -294,9 +271,9 @@ class ProcessorService:
     def _collect(self, name: str, results: Results) -> None:
         wall = self._stamps.now_ms()
         for minute in results.minutes:
-            self.pending += minute_records(minute, wall)
+            self.writer.later(minute_records(minute, wall))
         for window in results.windows:
-            self.pending += window_records(window, wall)
+            self.writer.later(window_records(window, wall))
         for minute in results.minutes:
             self._refresh(minute.instrument, minute.bar.flow.end_ms, wall)
         self.chronicler.take(name, results)
@@ -308,93 +285,10 @@ class ProcessorService:
             return
         self._refreshed[name] = minute_ms
         bars = windows.profiles(self.engine.streams[name], minute_ms)
-        self.pending.append(refresh_record(name, minute_ms, bars, wall))
-
-    # Durability
-
-    def _persist(self, mono: int) -> None:
-        """Start writing what is due, unless a write is still under way."""
-        if self._writing is not None and not self._writing.done():
-            return
-        if self.store_breaker.state(mono / 1_000) == "open":
-            return
-        due = [
-            name
-            for name, stream in self.engine.streams.items()
-            if stream.changed and mono - self.saved_ms.get(name, 0) >= self.checkpoint_ms
-        ][:CHECKPOINTS_PER_WRITE]
-        sweep = mono - self._swept_ms >= SWEEP_MS
-        if due or self.pending or sweep:
-            blobs = self._blobs(due, mono)
-            records, self.pending, self._sending = self.pending, [], len(self.pending)
-            if sweep:
-                self._swept_ms = mono
-            self._writing = asyncio.create_task(self._write(records, blobs, sweep=sweep))
-
-    def _blobs(self, names: Sequence[str], mono: int) -> dict[str, bytes]:
-        """Checkpoints of these streams, and how much of the bus all checkpoints contain."""
-        blobs = {name: self._blob(name, mono) for name in names}
-        if blobs and self.publisher is not None:
-            blobs[floor.NAME] = floor.encode(self._place(self._positions.floor))
-        self._positions.saving(names)
-        return blobs
-
-    def _place(self, position: int) -> floor.Floor:
-        epoch = "" if self._subscription is None else self._subscription.epoch
-        return floor.Floor(epoch, position)
-
-    def _blob(self, name: str, mono: int) -> bytes:
-        """One stream's checkpoint; every trade must be accounted for."""
-        self.settle(name)
-        stream = self.engine.streams[name]
-        if not trust.settle_account(stream):
-            log.error("processor.ledger_unbalanced", instrument=name)
-        stream.changed = False
-        self.saved_ms[name] = mono
-        oldest = floor_ms(stream.evicted_before_ms, TIMEFRAMES["1d"])
-        said = [
-            checkpoint.SaidWindow(timeframe, start, *known)
-            for (owner, timeframe, start), known in self.engine.said.items()
-            if owner == name and start + TIMEFRAMES[timeframe] > stream.evicted_before_ms
-        ]
-        self.engine.forget_said(name, oldest)
-        return checkpoint.encode(stream, said, self._place(self._position))
-
-    async def _write(self, records: list[Record], blobs: dict[str, bytes], *, sweep: bool) -> None:
-        """Closed bars, then checkpoints, then the acknowledgement; kept for later on failure."""
-        done = 0
-        try:
-            while done < len(records):
-                await self.store.put(records[done : done + PUT_RECORDS])
-                done += PUT_RECORDS
-            if blobs:
-                await self.store.save_checkpoints(blobs)
-            if sweep:
-                await self.store.sweep(wall_ms())
-            self._positions.saved()
-            if self._subscription is not None:
-                await self._subscription.ack(self._positions.floor)
-            self.store_breaker.succeeded()
-        except (StoreError, BusError) as error:
-            self.store_errors += 1
-            self.store_breaker.failed(self.mono_ms() / 1_000)
-            self.pending = [*records[done:], *self.pending]
-            self._positions.failed()
-            for name in blobs.keys() & self.engine.streams.keys():
-                self.engine.streams[name].changed = True
-            log.warning("processor.store_failed", error=str(error))
-        finally:
-            self._sending = 0
+        self.writer.later([refresh_record(name, minute_ms, bars, wall)])
 
     async def _finish(self) -> None:
         """The last write: everything pending and every changed stream."""
         self.settle_all()
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
-        mono = self.mono_ms()
-        names = [name for name, stream in self.engine.streams.items() if stream.changed]
-        self._positions.mark(names, self._position)
-        blobs = self._blobs(names, mono)
-        records, self.pending = [*self.pending, *self.chronicler.drain()], []
-        await self._write(records, blobs, sweep=False)
-        log.info("processor.stopped", checkpoints=len(blobs))
+        checkpoints = await self.writer.finish(self.chronicler.drain)
+        log.info("processor.stopped", checkpoints=checkpoints)

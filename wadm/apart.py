@@ -22,7 +22,7 @@ from backbone.metrics import Minutes
 from backbone.parts import PartStates
 from backbone.settings import Settings
 from backbone.store import STORES, reading_store
-from backbone.store.base import Record, Store
+from backbone.store.base import Store
 from backbone.telemetry import LoopStall, Statuses, metrics_page
 from collectors.service import CollectorService
 from collectors.venues import VENUES
@@ -131,16 +131,13 @@ async def process(settings: Settings, source: str) -> None:
             streams = _streams(service.view)
             ready = service.view.ready and bus.connected
             known = {"part": PROCESSOR, "ready": ready, "bus": bus.connected}
-            return known | {"pending_records": len(service.pending), "streams": streams}
+            return known | {"pending_records": len(service.writer.pending), "streams": streams}
 
         def gauges() -> dict[str, float]:
             return _bus_gauges(bus) | {
-                "wadm_store_pending_records": len(service.pending),
-                "wadm_store_failures": service.store_errors,
+                "wadm_store_pending_records": len(service.writer.pending),
+                "wadm_store_failures": service.writer.failures,
             }
-
-        def keep(records: list[Record]) -> None:
-            service.pending += records
 
         def breakers() -> list[BreakerStatus]:
             return [*service.breakers(), *bus.breakers()]
@@ -151,7 +148,7 @@ async def process(settings: Settings, source: str) -> None:
         figures = {PROCESSOR: functools.partial(of_processor, service)}
         works = {
             "metrics": Minutes(stall, figures, to_processor(service)).run(),
-            "minutes of others": beside(lambda: keep_minutes(bus, PROCESSOR, keep)),
+            "minutes of others": beside(lambda: keep_minutes(bus, PROCESSOR, service.writer.later)),
             "state": beside(lambda: tell_states(bus, lambda: processor_state(PROCESSOR, service))),
             "processor": service.run(),
             "stall": stall.run(),

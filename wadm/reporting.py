@@ -76,7 +76,7 @@ def to_processor(service: ProcessorService) -> Sink:
     """Minutes among what the processor writes: bounded, and repeated until the store has it."""
 
     async def sink(minutes: Sequence[PartMinute]) -> None:
-        service.pending.extend(map(metrics_record, minutes))
+        service.writer.later([metrics_record(minute) for minute in minutes])
 
     return sink
 
@@ -103,11 +103,14 @@ def of_processor(service: ProcessorService) -> dict[str, Any]:
     streams = [service.view.stream(i.name) for i in service.view.instruments()]
     queues = {
         "trades": sum(stream.queue_size for stream in streams),
-        "store": len(service.pending),
+        "store": len(service.writer.pending),
         "chronicle": service.chronicler.backlog,
     }
     counts = {name: sum(getattr(s, name) for s in streams) for name in ("received", "applied")}
-    guards = {"breakers": breaker_states(service.breakers()), "store_errors": service.store_errors}
+    guards = {
+        "breakers": breaker_states(service.breakers()),
+        "store_errors": service.writer.failures,
+    }
     return stream_states(service.view) | counts | guards | {"queues": queues}
 
 

@@ -77,7 +77,7 @@ async def test_away_and_back(
             await trip.until(lambda: _applied(trip) > 2_000, "trades applied")
             for member in range(3):
                 proxy.kill(member)
-            await trip.until(lambda: processor.store_errors >= 2, "writes fail")
+            await trip.until(lambda: processor.writer.failures >= 2, "writes fail")
             await trip.until(lambda: waiting(trip) > BOUND, "the bound")
             await asked_until_quiet(trip)
             held, applied = waiting(trip), _applied(trip)
@@ -91,7 +91,7 @@ async def test_away_and_back(
                 await proxy.revive(member)
             proxy.elect()
             await trip.until_played()
-            assert processor.store_errors >= 2
+            assert processor.writer.failures >= 2
             found = await stored(trip)
             for collection, bars in calm.items():
                 assert set(found[collection]) == set(bars), collection
@@ -117,8 +117,7 @@ async def asked_until_quiet(trip: Journey) -> None:
 
 def waiting(trip: Journey) -> int:
     """Records that wait for the store."""
-    processor = trip.system.processor
-    return len(processor.pending) + processor._sending + processor.chronicler.backlog
+    return trip.system.processor.unwritten
 
 
 def _applied(trip: Journey) -> int:

@@ -104,7 +104,7 @@ async def run(store: Any, clock: Clock, minutes: int = MINUTES) -> None:
     await service.restore()
     for messages in events(minutes):
         await service._apply(messages)
-        service._position += 1
+        service.writer.position += 1
         await service.tick()
         await settled(service)
     for _ in range(40):
@@ -115,11 +115,11 @@ async def run(store: Any, clock: Clock, minutes: int = MINUTES) -> None:
 
 
 async def settled(service: ProcessorService) -> None:
-    writing = service._writing
+    writing = service.writer.writing
     if writing is not None:
-        service._writing = None
+        service.writer.writing = None
         await writing
-    service._writing = None
+    service.writer.writing = None
 
 
 async def bars(store: Any) -> dict[tuple[str, str, int], Any]:
@@ -257,7 +257,7 @@ async def test_a_disk_that_refuses(tmp_path: Path, fault: str) -> None:
         for _ in range(800):
             await service.tick()
             await settled(service)
-        assert service.store_errors >= 3
+        assert service.writer.failures >= 3
         assert not service.view.ready
         assert service.breakers()[0].failures >= 3
         assert service.view.stream(NAMES[0]).applied == MINUTES * 30

@@ -65,14 +65,7 @@ class Journey:
             )
 
         await self.until(settled, "everything closed")
-        processor = self.system.processor
-
-        def written() -> bool:
-            writing = processor._writing
-            idle = not processor.pending and (writing is None or writing.done())
-            return idle and processor.chronicler.settled
-
-        await self.until(written, "everything written")
+        await self.until(lambda: self.system.processor.written, "everything written")
 
 
 @contextlib.asynccontextmanager

@@ -133,7 +133,7 @@ class Life:
         processor = StillProcessor(
             settings, self.bus, store, "simulated", lambda: int(loop.time() * 1_000)
         )
-        processor.tick_ms, processor.checkpoint_ms = pace.process_ms, pace.checkpoint_ms
+        processor.tick_ms, processor.writer.checkpoint_ms = pace.process_ms, pace.checkpoint_ms
         processor.refresh_ms = pace.refresh_ms
         self.processor = processor
         chance = random.Random(seed).random
@@ -155,8 +155,8 @@ class Life:
     async def kill(self) -> None:
         """Nothing it does from now on leaves it."""
         self.store.dead = True
-        if self.processor._writing is not None:
-            self.tasks.append(self.processor._writing)
+        if self.processor.writer.writing is not None:
+            self.tasks.append(self.processor.writer.writing)
         pending = self.tasks
         for _ in range(KILL_ROUNDS):
             for task in pending:
