@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -10,11 +11,19 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import settings
+from unmeasured import unmeasured
 
 settings.register_profile("wadm", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("wadm")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Slow tests are not measured: the quick ones reach the coverage gate without them."""
+    with unmeasured() if item.get_closest_marker("slow") else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

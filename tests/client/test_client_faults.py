@@ -60,6 +60,7 @@ async def stale(client: AsyncClient) -> Answer[Any]:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
 async def test_faults_on_the_way(tmp_path: Path) -> None:
     """Whatever comes instead of an answer, the old one is given, marked and older, after few
     questions, and the first good answer afterwards is fresh again."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from unmeasured import unmeasured
 
 from evaluation import frozen
 from evaluation.__main__ import ANSWERS, DAY, expected
@@ -65,7 +66,8 @@ def test_answers_are_the_tapes(tape: Path) -> None:
 @pytest.fixture(scope="module")
 def store(tape: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The frozen store of the whole day."""
-    return asyncio.run(frozen.build(tape, tmp_path_factory.mktemp("frozen")))
+    with unmeasured():
+        return asyncio.run(frozen.build(tape, tmp_path_factory.mktemp("frozen")))
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from mongo_support import MongoServer, mongo_server
 from nats_support import NatsServer
 from nats_support import nats as nats
 from pymongo import MongoClient
+from recorded import two_markets
 
 from simulator.service import Simulator
 from simulator.tape import Tape
-from simulator.tapes import load_tape
 
 SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z"}
 NAMES = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
@@ -31,17 +31,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
         yield started
 
 
-def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
-    return [load_tape(folder / f"{name}.gz") for name in names]
-
-
 @pytest.fixture
 async def calm(shared: Path, tmp_path: Path) -> Hashes:
     """Content hashes of one process, `wadm up`'s own."""
     found: Hashes = {}
-    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+    async with journey(tmp_path / "calm", two_markets(shared)) as trip:
         await trip.until_played()
         for timeframe in ("1m", "5m"):
             for name in NAMES:
@@ -84,7 +78,7 @@ async def test_same_answers(
     does; no raw trade is in the database; each part stops by SIGTERM with exit code 0."""
     assert len([key for key in calm if key[0] == "1m"]) == MINUTES * len(NAMES)
     async with (
-        Simulator(tapes(shared), speed=20.0) as simulator,
+        Simulator(two_markets(shared), speed=20.0) as simulator,
         house(tmp_path / "same", nats, server, simulator.urls) as parts,
     ):
         for name in ("process", "serve", "collect"):
@@ -93,7 +87,7 @@ async def test_same_answers(
             await parts.until_ready(name)
         assert await settled(parts, calm) == calm
         await check_ports(parts)
-        check_database(server, parts.common["mongo_database"] + "_simulated", tapes(shared))
+        check_database(server, parts.common["mongo_database"] + "_simulated", two_markets(shared))
         await check_feeds(parts)
         for name in ("collect", "process", "serve"):
             assert await parts.stop(name) == 0, parts.logs()
@@ -171,7 +165,7 @@ async def test_killed_parts(
     """Processor, server, broker and collector are killed with -9 in mid-play, one after another;
     the final bars are those of an undisturbed run, and the processor reads on without a gap."""
     async with (
-        Simulator(tapes(shared), speed=12.0) as simulator,
+        Simulator(two_markets(shared), speed=12.0) as simulator,
         house(tmp_path / "killed", nats, server, simulator.urls) as parts,
     ):
         for name in ("process", "serve", "collect"):

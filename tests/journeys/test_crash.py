@@ -8,10 +8,9 @@ import httpx2
 import pytest
 from command_support import final_bars, wadm_up, wait_for
 from journeys_support import journey
+from recorded import two_markets
 
 from simulator.service import Simulator
-from simulator.tape import Tape
-from simulator.tapes import load_tape
 
 SPEED = 20.0
 SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z", "timeframe": "1m"}
@@ -19,17 +18,11 @@ NAMES = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
 WAIT_S, STOP_S = 90.0, 30.0
 
 
-def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
-    return [load_tape(folder / f"{name}.gz") for name in names]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 async def test_killed_three_times(shared: Path, tmp_path: Path, unused_port: int) -> None:
     """The process is killed three times in mid-play; the last one finds every bar whole."""
-    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+    async with journey(tmp_path / "calm", two_markets(shared)) as trip:
         await trip.until_played()
         calm = []
         for name in NAMES:
@@ -37,7 +30,7 @@ async def test_killed_three_times(shared: Path, tmp_path: Path, unused_port: int
             calm += [(f"{name} {b['period_start']}", b["content_hash"]) for b in answer["bars"]]
     folder = tmp_path / "killed"
     async with (
-        Simulator(tapes(shared), speed=SPEED, start_after=2) as simulator,
+        Simulator(two_markets(shared), speed=SPEED, start_after=2) as simulator,
         httpx2.AsyncClient(timeout=10) as client,
     ):
         for goal in (2_000, 6_000, 11_000):

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from journeys_support import Journey, journey
 from mongo_support import MongoServer, mongo_server, replica_set
+from recorded import two_markets
 
 from backbone.store import mongo
 from backbone.store.base import FOOTPRINTS, VOLUME_PROFILE, Record
 from processor import service
-from simulator.tape import Tape
-from simulator.tapes import load_tape
 
 INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
 TAPE_ENDS_MS = 1_723_161_600_000
@@ -34,12 +33,6 @@ QUICK = "&serverSelectionTimeoutMS=3000"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
     with mongo_server(tmp_path_factory.mktemp("away")) as started:
         yield started
-
-
-def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
-    return [load_tape(folder / f"{name}.gz") for name in names]
 
 
 async def stored(trip: Journey) -> dict[str, dict[Any, Any]]:
@@ -65,14 +58,14 @@ async def test_away_and_back(
     """All three members are down for seconds, which on a tape played 60 times are minutes: live
     questions are answered all the time, the processor takes nothing more once the small bound is
     reached, and in the end the store holds what an undisturbed run stores."""
-    async with journey(tmp_path, tapes(shared)) as trip:
+    async with journey(tmp_path, two_markets(shared)) as trip:
         await trip.until_played()
         calm = await stored(trip)
     monkeypatch.setattr(service, "PENDING_RECORDS", BOUND)
     monkeypatch.setattr(mongo, "WRITE_S", 8.0)
     async with replica_set(server) as proxy:
         settings = {"store": "mongo", "mongo_uri": proxy.uri + QUICK}
-        async with journey(tmp_path / "away", tapes(shared), speed=60.0, **settings) as trip:
+        async with journey(tmp_path / "away", two_markets(shared), speed=60.0, **settings) as trip:
             processor = trip.system.processor
             await trip.until(lambda: _applied(trip) > 2_000, "trades applied")
             for member in range(3):

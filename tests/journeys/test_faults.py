@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from journeys_support import Journey, journey
+from recorded import two_markets
 
 from simulator.clock import MAX
 from simulator.columns import KEY
 from simulator.faults import FaultPlan, RowAction
 from simulator.service import Simulator
 from simulator.tape import Tape
-from simulator.tapes import load_tape
 from simulator.tapes.convert import as_instrument
 
 SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z"}
@@ -35,9 +35,7 @@ INSTRUMENTS = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT", "bybit:perp:BTCUS
 
 @cache
 def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    spot = load_tape(folder / "spot_btcusdt_20240808.gz")
-    perp = load_tape(folder / "usdm_btcusdt_20240808.gz")
+    spot, perp = two_markets(shared)
     return [spot, perp, as_instrument(perp, "bybit:perp:BTCUSDT")]
 
 

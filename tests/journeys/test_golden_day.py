@@ -12,9 +12,9 @@ import pytest
 from candle_support import HOURS, check_hours, exact
 from journeys_support import Journey, journey
 from mcp import Client
+from recorded import DAY, real_day
 
 from simulator.tape import Tape
-from simulator.tapes import load_tape
 from wadm.replay import Replay
 
 NAME = "binance:spot:BTCUSDT"
@@ -32,12 +32,12 @@ BUDGET_KB = {
 
 @pytest.fixture(scope="module")
 def day(shared: Path) -> Path:
-    return shared / "data/binance_vision_20240101/BTCUSDT-aggTrades-2024-01-01.zip"
+    return shared / DAY
 
 
 @pytest.fixture(scope="module")
-def tape(day: Path) -> Tape:
-    return load_tape(day)
+def tape(shared: Path) -> Tape:
+    return real_day(shared)
 
 
 @pytest.fixture(scope="module")

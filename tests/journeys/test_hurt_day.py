@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from candle_support import check_candles
 from journeys_support import journey
+from recorded import real_day
 
 from orderflow.timeframe import HOUR_MS
 from simulator.columns import EVENT, KEY
 from simulator.faults import FaultPlan, Share
 from simulator.tape import Tape, Track
-from simulator.tapes import load_tape
 
 NAME = "binance:spot:BTCUSDT"
 STREAM = "btcusdt@aggTrade"
@@ -38,7 +38,7 @@ def first_hours(tape: Tape, hours: int) -> Tape:
 async def play_hurt(shared: Path, folder: Path, hours: int, disconnects: int) -> None:
     """Play the first hours with a hundredth of the frames hurt, and compare every hour."""
     source = shared / "data/binance_vision_20240101"
-    tape = first_hours(load_tape(source / "BTCUSDT-aggTrades-2024-01-01.zip"), hours)
+    tape = first_hours(real_day(shared), hours)
     frame = pd.read_parquet(source / "btcusdt_spot_1h_2024w01.parquet")
     candles: list[dict[str, Any]] = frame.head(hours).to_dict("records")
     seed = random.SystemRandom().randrange(10**6)

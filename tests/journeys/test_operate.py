@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from journeys_support import journey
+from recorded import recording
 
 from backbone.store.base import FOOTPRINTS, INGESTION, Query, Record
 from collectors.pausing import PauseList
-from simulator.tapes import load_tape
 from wadm.audit import NOT_STORED, OVERSTATED, audit
 from wadm.operate import audit_table, plain
 
@@ -31,7 +31,7 @@ METRICS = (
 async def test_paused_resumed_and_audited(shared: Path, tmp_path: Path) -> None:
     """While paused the stream says so and its hole is declared; resumed, the hole is repaired and
     every minute is verified; the audit agrees, and finds what was changed behind its back."""
-    tape = load_tape(shared / "data/hftbacktest/spot_btcusdt_20240808.gz")
+    tape = recording(shared, "spot_btcusdt_20240808")
     pauses = PauseList(tmp_path)
     async with journey(tmp_path, [tape], speed=25.0) as trip:
         view = trip.system.processor.view

@@ -22,11 +22,11 @@ from edge_support import edge
 from mongo_support import MongoServer, mongo_server
 from nats_support import NatsServer
 from nats_support import nats as nats
+from recorded import real_day
 
 from simulator.columns import EVENT
 from simulator.service import Simulator
 from simulator.tape import Tape, Track
-from simulator.tapes import load_tape
 
 WHOLE = os.environ.get("WHOLE_DAY") == "1"
 WANTED = HOURS if WHOLE else 1
@@ -55,8 +55,7 @@ def candles(shared: Path) -> list[dict[str, Any]]:
 
 def tape(shared: Path) -> Tape:
     """The day, or its first hour and five minutes."""
-    name = "data/binance_vision_20240101/BTCUSDT-aggTrades-2024-01-01.zip"
-    whole = load_tape(shared / name)
+    whole = real_day(shared)
     if WHOLE:
         return whole
     (track,) = whole.tracks

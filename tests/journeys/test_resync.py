@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from nats_support import NatsServer
 from nats_support import nats as nats
+from recorded import two_markets
 
 from backbone.bus.base import UPDATES
 from backbone.bus.nats import NatsBus
@@ -24,8 +25,6 @@ from orderflow.timeframe import Window
 from processor.replica import Replica
 from processor.service import ProcessorService
 from simulator.service import Simulator
-from simulator.tape import Tape
-from simulator.tapes import load_tape
 from wadm.compose import SIMULATED
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
 
@@ -100,7 +99,7 @@ class Parts:
 
 @pytest.fixture
 async def parts(shared: Path, tmp_path: Path, nats: NatsServer) -> AsyncIterator[Parts]:
-    async with Simulator(tapes(shared), speed=30.0) as simulator:
+    async with Simulator(two_markets(shared), speed=30.0) as simulator:
         made = Parts(nats, simulator.urls, tmp_path)
         await made.store.open(SIMULATED)
         made.start(made.processor.run())
@@ -113,12 +112,6 @@ async def parts(shared: Path, tmp_path: Path, nats: NatsServer) -> AsyncIterator
                 await asyncio.gather(task, return_exceptions=True)
             for bus in made.buses:
                 await bus.close()
-
-
-def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
-    return [load_tape(folder / f"{name}.gz") for name in names]
 
 
 def hashes(view: LiveView) -> Hashes:

@@ -10,10 +10,9 @@ import httpx2
 import pytest
 from command_support import final_bars, stream_lines, wadm_up, wait_for
 from journeys_support import journey
+from recorded import two_markets
 
 from simulator.service import Simulator
-from simulator.tape import Tape
-from simulator.tapes import load_tape
 
 NAMES = ("binance:spot:BTCUSDT", "binance:perp:BTCUSDT")
 SPAN = {"start": "2024-08-08T23:54:00Z", "end": "2024-08-09T00:00:00Z", "timeframe": "1m"}
@@ -31,12 +30,6 @@ def library() -> Path:
     folder = Path(spec.origin).parent / "vendor/libfaketime/src"
     (found,) = folder.glob("libfaketime.so.*")
     return found
-
-
-def tapes(shared: Path) -> list[Tape]:
-    folder = shared / "data/hftbacktest"
-    names = ("spot_btcusdt_20240808", "usdm_btcusdt_20240808")
-    return [load_tape(folder / f"{name}.gz") for name in names]
 
 
 async def offset_ms(client: httpx2.AsyncClient, port: int) -> int | None:
@@ -64,7 +57,7 @@ async def jump(client: httpx2.AsyncClient, port: int, clock: Path, offset_s: int
 async def test_wall_clock_jumps(shared: Path, tmp_path: Path, unused_port: int) -> None:
     """An hour ahead, then two hours back, then right again, in mid-play: bars, proofs and hashes
     are those of a run whose clock was right, and nothing is lost."""
-    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+    async with journey(tmp_path / "calm", two_markets(shared)) as trip:
         await trip.until_played()
         calm = []
         for name in NAMES:
@@ -80,7 +73,7 @@ async def test_wall_clock_jumps(shared: Path, tmp_path: Path, unused_port: int) 
         "FAKETIME_CACHE_DURATION": "1",
     }
     async with (
-        Simulator(tapes(shared), speed=12.0, start_after=2) as simulator,
+        Simulator(two_markets(shared), speed=12.0, start_after=2) as simulator,
         httpx2.AsyncClient(timeout=10) as client,
         wadm_up(tmp_path / "jumps", simulator.urls, unused_port, environ),
     ):

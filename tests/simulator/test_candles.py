@@ -10,26 +10,18 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded import real_day
 
 from simulator.candles import INTERVALS_MS, candle_at, candles_between, product_sum
 from simulator.columns import BUYER, EMIT, EVENT, FIRST, LAST, PRICE, QTY
 from simulator.decimals import text_of
 from simulator.tape import Tape
-from simulator.tapes import load_tape
 
 
 @pytest.fixture(scope="module")
 def golden_day() -> Callable[[Path], Tape]:
     """The real day, read once."""
-    kept: dict[Path, Tape] = {}
-
-    def load(shared: Path) -> Tape:
-        folder = shared / "data" / "binance_vision_20240101"
-        if folder not in kept:
-            kept[folder] = load_tape(folder / "BTCUSDT-aggTrades-2024-01-01.zip")
-        return kept[folder]
-
-    return load
+    return real_day
 
 
 def test_the_real_day_has_the_venues_own_24_candles(

@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from recorded import real_day
 
 from simulator.clock import PlayClock
-from simulator.service import Simulator, load_tape
+from simulator.service import Simulator
 from simulator.tape import Tape
 
 Listen = Callable[..., Any]
@@ -167,11 +168,10 @@ async def test_tls(steady: Make, listen: Listen, certificate: Path) -> None:
             assert answer.status_code == 200
 
 
+@pytest.mark.slow
 async def test_the_real_day_is_served_whole(shared: Path, until: Callable[..., Any]) -> None:
     """863,403 aggregates and their 1,440 candles arrive in order, as fast as the reader takes."""
-    tape = load_tape(
-        shared / "data" / "binance_vision_20240101" / "BTCUSDT-aggTrades-2024-01-01.zip"
-    )
+    tape = real_day(shared)
     async with Simulator([tape]) as sim:
         reader, writer = await asyncio.open_connection("127.0.0.1", sim.hosts[0].port)
         writer.write(

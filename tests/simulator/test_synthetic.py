@@ -51,6 +51,7 @@ def test_it_looks_like_a_market() -> None:
     assert 1e-4 < busy[PRICE].std() / busy[PRICE].mean() < 0.05
 
 
+@pytest.mark.slow
 def test_an_endless_market_forgets_its_oldest_trades() -> None:
     """Memory is bounded; row numbers and both forms stay consistent."""
     market = Market("binance:spot:BTCUSDT", "0.01", "0.00001", 60_000.0, 2_000.0, 0.01)

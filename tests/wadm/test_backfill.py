@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from unmeasured import unmeasured
 
 from backbone.settings import Settings, read_settings
 from backbone.store.base import FOOTPRINTS, Query
@@ -40,7 +41,8 @@ async def played() -> AsyncIterator[tuple[Simulator, Settings, Any]]:
     """Venues whose tape is over: everything on it is history."""
     tape = synthetic_tape(START, seed=3, markets=MARKETS, end_ms=END - 1)
     async with Simulator([tape], speed=4_000.0, start_after=0) as sim:
-        await asyncio.wait_for(sim.finished.wait(), 30)
+        with unmeasured():
+            await asyncio.wait_for(sim.finished.wait(), 30)
         settings = read_settings({}, symbols="BTCUSDT", row_sizes="BTCUSDT=10", **sim.urls)
         yield sim, settings, tape
 
