@@ -8,6 +8,7 @@ make the value invalid until every bucket was filled anew.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from itertools import compress
 
@@ -107,8 +108,16 @@ class Toxicity(msgspec.Struct):
                 self._wait(Waiting(key, key))
 
     def _wait(self, new: Waiting) -> None:
-        self.waiting.append(new)
-        self.waiting.sort(key=lambda one: one.first)
+        """Keep runs in order; one that goes on where the newest ends becomes part of it, so that
+        thousands of trades behind a hole cost no more than one."""
+        newest = self.waiting[-1] if self.waiting else None
+        if newest is not None and newest.last + 1 == new.first:
+            newest.last = new.last
+            newest.event_ms += new.event_ms
+            newest.lots += new.lots
+            newest.side += new.side
+        else:
+            insort(self.waiting, new, key=_first)
         self._go_on()
         while sum(len(one.lots) for one in self.waiting) > MOST_WAITING:
             self.give_up("ids missing for too long")
@@ -242,6 +251,10 @@ class Toxicity(msgspec.Struct):
         buy = sum(compress(lots, side))
         if not state.add_totals(buy, total - buy):
             state.add_trades(lots, side)
+
+
+def _first(one: Waiting) -> int:
+    return one.first
 
 
 def _order(one: Loose) -> tuple[int, int, int, int]:

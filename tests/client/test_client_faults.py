@@ -61,6 +61,7 @@ async def stale(client: AsyncClient) -> Answer[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 async def test_faults_on_the_way(tmp_path: Path) -> None:
     """Whatever comes instead of an answer, the old one is given, marked and older, after few
     questions, and the first good answer afterwards is fresh again."""

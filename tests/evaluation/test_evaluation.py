@@ -84,6 +84,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_agents(store: Path, failing: str) -> None:
     """The scripted agent has all questions right without an error over real MCP; most need several
@@ -108,6 +109,7 @@ async def test_agents(store: Path, failing: str) -> None:
         assert broken.answer.startswith("failed: LookupError")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 def test_same_tape_same_store(tape: Path, tmp_path: Path) -> None:
     """Two plays of the same hours give the same records and the same checkpoint."""

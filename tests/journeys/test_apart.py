@@ -70,6 +70,7 @@ async def settled(parts: House, wanted: Hashes) -> Hashes:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_same_answers(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes
@@ -158,6 +159,7 @@ def _packed(key: int) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_killed_parts(
     shared: Path, tmp_path: Path, nats: NatsServer, server: MongoServer, calm: Hashes

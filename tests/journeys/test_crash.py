@@ -19,6 +19,7 @@ WAIT_S, STOP_S = 90.0, 30.0
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_killed_three_times(shared: Path, tmp_path: Path, unused_port: int) -> None:
     """The process is killed three times in mid-play; the last one finds every bar whole."""

@@ -51,6 +51,7 @@ async def stored(trip: Journey) -> dict[str, dict[Any, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_away_and_back(
     shared: Path, tmp_path: Path, server: MongoServer, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from journeys_support import Journey, journey
 from recorded import two_markets
 
@@ -50,15 +51,16 @@ async def hashes(trip: Journey, instruments: tuple[str, ...] = INSTRUMENTS) -> d
     return found
 
 
-@pytest.fixture
-async def calm(shared: Path, tmp_path: Path) -> dict[str, Any]:
-    """The undisturbed run."""
-    async with journey(tmp_path / "calm", tapes(shared)) as trip:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def calm(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The undisturbed run, once for all."""
+    async with journey(tmp_path_factory.mktemp("calm"), tapes(shared)) as trip:
         await trip.until_played()
         return await hashes(trip)
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_faulty_frames(shared: Path, tmp_path: Path, calm: dict[str, Any]) -> None:
     """Lost, doubled, swapped and broken frames, empty trades and trades of other kinds change no
@@ -100,6 +102,7 @@ async def test_foreign_trades(shared: Path, tmp_path: Path, calm: dict[str, Any]
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("ws", ["websockets", "picows"])
 async def test_lost_connections(
@@ -123,6 +126,7 @@ def _applied(trip: Journey) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("speed", [MAX, 90.0])
 async def test_stop_and_start(

@@ -48,6 +48,7 @@ def candles(shared: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 async def test_whole_day(tmp_path: Path, tape: Tape, candles: list[dict[str, Any]]) -> None:
     """Every hour over REST is Binance's candle, difference 0; no aggregate lost or counted twice;
@@ -106,6 +107,7 @@ async def check_sizes(trip: Journey) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 def test_replay(day: Path, candles: list[dict[str, Any]]) -> None:
     """The offline replay gives the same 24 hours."""

@@ -74,6 +74,7 @@ async def play_hurt(shared: Path, folder: Path, hours: int, disconnects: int) ->
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(400)
 async def test_hurt_hour(shared: Path, tmp_path: Path) -> None:
     """The first hour with a hundredth of the frames dropped, doubled or swapped and three
@@ -82,6 +83,7 @@ async def test_hurt_hour(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.skipif("HURT_DAY" not in os.environ, reason="the whole day: make hurt-day")
 @pytest.mark.timeout(3_000)
 async def test_hurt_day(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

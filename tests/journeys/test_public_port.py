@@ -37,7 +37,7 @@ WAIT_S = 3_000 if WHOLE else 400
 NAME = "binance:spot:BTCUSDT"
 ENDS = "2024-01-02T00:00:00Z" if WHOLE else "2024-01-01T01:00:00Z"
 DAY = {"start": "2024-01-01T00:00:00Z", "end": ENDS}
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * WAIT_S)]
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured, pytest.mark.timeout(2 * WAIT_S)]
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ async def jump(client: httpx2.AsyncClient, port: int, clock: Path, offset_s: int
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(400)
 async def test_wall_clock_jumps(shared: Path, tmp_path: Path, unused_port: int) -> None:
     """An hour ahead, then two hours back, then right again, in mid-play: bars, proofs and hashes

@@ -149,6 +149,7 @@ def calm() -> tuple[dict[tuple[str, str, int], Any], int]:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 async def test_every_write_fails_once(calm: tuple[dict[Any, Any], int]) -> None:
     """StoreError at the N-th write, for every N: it is written later, and nothing is lost."""
     expected, writes = calm
@@ -161,6 +162,7 @@ async def test_every_write_fails_once(calm: tuple[dict[Any, Any], int]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 async def test_death_at_every_write(calm: tuple[dict[Any, Any], int]) -> None:
     """The process dies at the N-th write, for every N, and another one goes on: the same bars."""
     expected, writes = calm

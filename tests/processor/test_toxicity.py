@@ -193,6 +193,26 @@ def test_too_much_waiting_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.through_ms == rows[-1][1]
 
 
+def test_what_waits_behind_a_hole_is_one_run() -> None:
+    """Trades that come one by one behind a hole join into a run, so that the ten-thousandth costs
+    as much as the first; once the hole is filled the value is that of an undisturbed stream."""
+    rows = tape(5)
+    found, calm = engine(), engine()
+    calm.handle(batch(rows))
+    found.handle(batch(rows[:-100]))
+    for row in [*rows[-99:-40], *rows[-39:]]:
+        found.handle(batch([row]))
+    waiting = found.streams[NAME].toxicity.waiting
+    assert [(one.first, one.last) for one in waiting] == [
+        (rows[-99][0], rows[-41][0]),
+        (rows[-39][0], rows[-1][0]),
+    ]
+    found.handle(batch(rows[-40:-39], "rest"))
+    found.handle(batch(rows[-100:-99], "rest"))
+    assert reading(found) == reading(calm)
+    assert found.streams[NAME].toxicity.waiting == []
+
+
 def test_a_rejected_trade_is_no_hole() -> None:
     """An id that is in no bar counts as seen."""
     rows = tape(6)

@@ -169,6 +169,7 @@ async def test_tls(steady: Make, listen: Listen, certificate: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 async def test_the_real_day_is_served_whole(shared: Path, until: Callable[..., Any]) -> None:
     """863,403 aggregates and their 1,440 candles arrive in order, as fast as the reader takes."""
     tape = real_day(shared)

@@ -52,6 +52,7 @@ def test_it_looks_like_a_market() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 def test_an_endless_market_forgets_its_oldest_trades() -> None:
     """Memory is bounded; row numbers and both forms stay consistent."""
     market = Market("binance:spot:BTCUSDT", "0.01", "0.00001", 60_000.0, 2_000.0, 0.01)

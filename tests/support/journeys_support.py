@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from unmeasured import unmeasured
 
 from backbone.settings import read_settings
 from simulator.clock import MAX
@@ -53,11 +52,7 @@ class Journey:
             pytest.fail(f"{what}: not within {wait_s} s; {streams} {self.system.feeds()}")
 
     async def until_played(self) -> None:
-        """The whole tape has been sent, applied, closed and written; nothing of it is measured."""
-        with unmeasured():
-            await self._until_played()
-
-    async def _until_played(self) -> None:
+        """The whole tape has been sent, applied, closed and written."""
         await asyncio.wait_for(self.simulator.finished.wait(), WAIT_S)
         engine = self.system.processor.engine
 

@@ -181,6 +181,7 @@ def real_day(shared: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
 def test_golden_candles(real_day: Path, shared: Path, tmp_path: Path) -> None:
     """A real day to Parquet: every number of Binance's own 24 candles, difference 0."""

@@ -48,7 +48,6 @@ async def filled(settings: Settings) -> Store:
     return store
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), [("sqlite", "mongo"), ("mongo", "sqlite")])
 async def test_there_and_back(
     request: pytest.FixtureRequest, tmp_path: Path, one: str, other: str
