@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import importlib.util
 import os
+import re
+import shutil
 import ssl
 import statistics
 import sys
@@ -37,6 +41,8 @@ OPEN = {
     "EDGE_ADDRESS_BURST": "100000",
 }
 """Limits out of the way of a rate."""
+AS_SHIPPED = {"EDGE_LOG_BUFFER": "buffer=32k flush=1s"}
+"""The log is buffered as in nginx/edge.env; the tests look at it at once."""
 STATIC = """daemon off; {user} pid {folder}/static.pid; worker_processes auto;
 error_log {folder}/static.err error; events {{ worker_connections 4096; }}
 http {{ access_log {folder}/static.log; sendfile on; tcp_nopush on; default_type application/json;
@@ -109,48 +115,81 @@ async def connected(
     return client
 
 
-async def paced(port: int, tls: ssl.SSLContext, keys: list[str], seconds: int) -> dict[str, Any]:
-    """1,000 requests a second over 1,000 clients; a client that still waits is passed over."""
-    waits: list[float] = []
-    statuses: Counter[int] = Counter()
-    idle: asyncio.Queue[Client] = asyncio.Queue()
+class Load:
+    """What a paced load got: seconds from when each was due, and statuses; 0 is no answer."""
 
-    def done(client: Client, status: int) -> None:
-        waits.append(time.perf_counter() - client.due)
-        statuses[status] += 1
+    def __init__(self, port: int, tls: ssl.SSLContext, requests: list[bytes]) -> None:
+        self.port, self.tls, self.requests = port, tls, requests
+        self.waits: list[float] = []
+        self.statuses: Counter[int] = Counter()
+        self.idle: asyncio.Queue[Client] = asyncio.Queue()
+        self.clients: list[Client] = []
+
+    def done(self, client: Client, status: int) -> None:
+        """One answer, or none."""
+        if status:
+            self.waits.append(time.perf_counter() - client.due)
+        self.statuses[status] += 1
         client.due = 0.0
         if not client.lost:
-            idle.put_nowait(client)
+            self.idle.put_nowait(client)
 
-    clients = []
-    for number in range(CLIENTS):
-        address = f"127.2.0.{number // CLIENTS_OF_ADDRESS + 1}"
-        clients.append(await connected(port, tls, done, address))
-        idle.put_nowait(clients[-1])
-    requests = [asked(path, key) for key in keys for path in PATHS]
+    async def open(self) -> None:
+        """Each client asks once: a connection on which nothing is asked for 5 s is cut, after an
+        answer it may rest."""
+        for number in range(CLIENTS):
+            address = f"127.2.0.{number // CLIENTS_OF_ADDRESS + 1}"
+            client = await connected(self.port, self.tls, self.done, address)
+            self.clients.append(client)
+            client.ask(self.requests[number % len(self.requests)], time.perf_counter())
+        await self.answered(CLIENTS)
+        assert set(self.statuses) == {200}, self.statuses
+        self.waits.clear()
+        self.statuses.clear()
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many have come, a minute at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                while self.statuses.total() < count:  # noqa: ASYNC110 (answers come by callback)
+                    await asyncio.sleep(0.01)
+
+    async def ask(self, number: int, due: float) -> None:
+        """By the client that has rested longest; one whose connection is gone gets no answer."""
+        client = await self.idle.get()
+        if client.lost:
+            self.statuses[0] += 1
+        else:
+            client.ask(self.requests[number % len(self.requests)], due)
+
+    def close(self) -> None:
+        """At the end."""
+        for client in self.clients:
+            client.due = 0.0
+            if client.transport is not None:
+                client.transport.abort()
+
+
+async def paced(port: int, tls: ssl.SSLContext, keys: list[str], seconds: int) -> dict[str, Any]:
+    """1,000 requests a second over 1,000 clients; a client that still waits is passed over."""
+    load = Load(port, tls, [asked(path, key) for key in keys for path in PATHS])
+    await load.open()
     sent, began = 0, time.perf_counter()
     while sent < RATE * seconds:
         due = min(RATE * seconds, int((time.perf_counter() - began) * RATE) + 1)
         while sent < due:
-            client = await idle.get()
-            client.ask(requests[sent % len(requests)], began + sent / RATE)
+            await load.ask(sent, began + sent / RATE)
             sent += 1
         await asyncio.sleep(TICK_S)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(60):
-            while len(waits) < sent:  # noqa: ASYNC110 (answers come by callback)
-                await asyncio.sleep(0.01)
+    await load.answered(sent)
     took = time.perf_counter() - began
-    for client in clients:
-        client.due = 0.0
-        if client.transport is not None:
-            client.transport.abort()
-    waits.sort()
+    load.close()
+    waits = sorted(load.waits)
     return {
         "requests": sent,
         "answered": len(waits),
-        "statuses": dict(statuses),
-        "errors": sent - statuses[200],
+        "statuses": dict(load.statuses),
+        "errors": sent - load.statuses[200],
         "per_s": len(waits) / took,
         "p50_ms": waits[len(waits) // 2] * 1e3,
         "p99_ms": waits[int(len(waits) * 0.99)] * 1e3,
@@ -186,7 +225,7 @@ async def flat_out(
     await over.wait()
     took, spent = time.perf_counter() - began, cpu() - before
     count = sum(statuses.values())
-    bytes_each = len(next(iter(waiting)).body)
+    body = next(iter(waiting)).body
     for client in waiting:
         client.due = 0.0
         if client.transport is not None:
@@ -195,8 +234,36 @@ async def flat_out(
         "per_s": count / took,
         "per_cpu_s": count / spent,
         "statuses": dict(statuses),
-        "bytes": bytes_each,
+        "body": body,
     }
+
+
+async def by_wrk(
+    port: int, path: str, key: str, seconds: float, cpu: Callable[[], float]
+) -> dict[str, Any]:
+    """The same by wrk: keep-alive connections with one request on the way each."""
+    headers = ("-H", f"X-API-Key: {key}", "-H", "Host: localhost")
+    command = ("wrk", "-t1", f"-c{PIPES}", f"-d{max(1, round(seconds))}s", *headers)
+    before = cpu()
+    process = await asyncio.create_subprocess_exec(
+        *command, f"https://localhost:{port}{path}", stdout=asyncio.subprocess.PIPE
+    )
+    told = (await process.communicate())[0].decode()
+    spent = cpu() - before
+    assert process.returncode == 0, told
+    count = int(_told(r"(\d+) requests in", told))
+    wrong = int(_told(r"Non-2xx or 3xx responses: (\d+)", told))
+    return {
+        "per_s": float(_told(r"Requests/sec:\s+([\d.]+)", told)),
+        "per_cpu_s": count / spent,
+        "statuses": {200: count - wrong} | ({0: wrong} if wrong else {}),
+        "by": "wrk",
+    }
+
+
+def _told(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    return "0" if found is None else found[1]
 
 
 def cpu_of(*parents: int) -> float:
@@ -247,20 +314,24 @@ async def rates(folder: Path, server: Any, plans: Path, seconds: float, rounds: 
     from edge_support import edge
 
     found = []
-    wide = OPEN | {"EDGE_PLANS": str(plans)}
+    wide = OPEN | AS_SHIPPED | {"EDGE_PLANS": str(plans)}
     async with edge(folder, server.port, **wide) as made:
         tls, nginx = made.tls(), master(folder)
         requests = [asked(PATHS[-1], key) for key in server.keys]
         first = await flat_out(made.https, tls, requests, 0.5, lambda: 1.0 + time.process_time())
         assert set(first["statuses"]) == {200}, first
-        async with from_disk(folder, os.urandom(first["bytes"])) as (port, disk):
+
+        async def rate(port: int, path: str, *answering: int) -> dict[str, Any]:
+            spent = functools.partial(cpu_of, *answering)
+            if shutil.which("wrk"):
+                return await by_wrk(port, path, server.key, seconds, spent)
+            asking = [asked(path, key) for key in server.keys]
+            return await flat_out(port, tls, asking, seconds, spent)
+
+        async with from_disk(folder, first["body"]) as (port, disk):
             for _ in range(rounds):
-                cached = await flat_out(
-                    made.https, tls, requests, seconds, lambda: cpu_of(nginx, server.process.pid)
-                )
-                file = [asked("/answer", server.keys[0])]
-                plain = await flat_out(port, tls, file, seconds, lambda: cpu_of(disk))
-                found.append((cached, plain))
+                cached = await rate(made.https, PATHS[-1], nginx, server.process.pid)
+                found.append((cached, await rate(port, "/answer", disk)))
     return found
 
 
@@ -275,7 +346,7 @@ async def run(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
         async with served(folder) as server:
             plans = folder / "plans.map"
             plans.write_text("".join(f"{key[5:17]} fast;\n" for key in server.keys))
-            limits = {"EDGE_PLANS": str(plans)}
+            limits = AS_SHIPPED | {"EDGE_PLANS": str(plans)}
             async with edge(folder / "edge", server.port, **limits) as made:
                 load = await paced(made.https, made.tls(), server.keys, seconds)
             pairs = await rates(folder / "open", server, plans, seconds / 8, 3 if quick else 5)
@@ -303,4 +374,8 @@ async def run(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """For `make bench`."""
-    return asyncio.run(run(quick=quick))
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.run(run(quick=quick))
+    import uvloop
+
+    return uvloop.run(run(quick=quick))

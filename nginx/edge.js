@@ -10,11 +10,4 @@ function client(r) {
     return crypto.createHash('sha256').update(key + '\n' + bearer).digest('base64url');
 }
 
-// The public part, for the access log. Whether the key is good is not known here.
-function keyId(r) {
-    const text = r.headersIn['X-API-Key'] || r.headersIn['Authorization'] || '';
-    const found = text.match(/(?:^|\s)wadm_([0-9a-f]{12})_/);
-    return found ? found[1] : '';
-}
-
-export default { client, keyId };
+export default { client };

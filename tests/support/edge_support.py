@@ -84,6 +84,7 @@ class Edge:
             "EDGE_ETC": str(ROOT / "nginx"),
             "EDGE_RUN": str(run),
             "EDGE_ACCESS_LOG": str(self.log),
+            "EDGE_LOG_BUFFER": "",
             "EDGE_ERROR_LOG": str(self.errors),
             "EDGE_HTTP": f"127.0.0.1:{self.http}",
             "EDGE_HTTPS": f"127.0.0.1:{self.https}",
