@@ -50,6 +50,21 @@ def number_of(text: str) -> Decimal:
     return Decimal(text)
 
 
+def amount_of(text: str) -> Decimal:
+    """A plain decimal number that is not negative."""
+    value = number_of(text)
+    if value < 0:
+        raise MalformedFrameError("an amount is not negative")
+    return value
+
+
+def moment_of(number: int) -> int | None:
+    """Milliseconds of our century; 0 says that there is none."""
+    if number and not 10**12 <= number < 10**13:
+        raise MalformedFrameError("not a time in milliseconds")
+    return number or None
+
+
 def judged(price: str, quantity: str, instrument: Instrument) -> tuple[int, int] | str:
     """Ticks and lots of one trade from its text, or the reason why it must not be counted."""
     if price.lower() in NOT_FINITE or quantity.lower() in NOT_FINITE:

@@ -38,11 +38,14 @@ class Share:
     def __contains__(self, ident: object) -> bool:
         if not isinstance(ident, int):
             return False
-        block = ident >> BLOCK_BITS
+        return ident in self.block(ident >> BLOCK_BITS)
+
+    def block(self, block: int) -> frozenset[int]:
+        """The ids of one block of 2^BLOCK_BITS that are inside."""
         inside = self._blocks.get(block)
         if inside is None:
             inside = self._blocks[block] = self._inside(block)
-        return ident in inside
+        return inside
 
     def _inside(self, block: int) -> frozenset[int]:
         """The ids of a block, found at once: asking for each of them alone is slow."""
@@ -55,6 +58,28 @@ class Share:
         limit = min(int(np.ceil(self.part * (1 << 53))), 1 << 53)
         places = np.flatnonzero(mixed >> np.uint64(11) < np.uint64(limit))
         return frozenset(idents[place] for place in places.tolist())
+
+
+class _Union:
+    """The ids that any of these containers holds; shares are merged block by block."""
+
+    def __init__(self, containers: Iterable[Container[int]]) -> None:
+        self._others: list[Container[int]] = []
+        self._shares: list[Share] = []
+        for ids in containers:
+            if isinstance(ids, Share):
+                self._shares.append(ids)
+            else:
+                self._others.append(ids)
+        self._blocks: dict[int, frozenset[int]] = {}
+
+    def __contains__(self, ident: int) -> bool:
+        block = ident >> BLOCK_BITS
+        inside = self._blocks.get(block)
+        if inside is None:
+            inside = frozenset().union(*(share.block(block) for share in self._shares))
+            self._blocks[block] = inside
+        return ident in inside or any(ident in ids for ids in self._others)
 
 
 @dataclass(slots=True)
@@ -111,6 +136,7 @@ class FaultPlan:
     _held: dict[tuple[str, int], list[Step]] = field(default_factory=dict)
     _rest: list[RestRefusal] = field(default_factory=list)
     _topics: Counter[str] = field(default_factory=Counter)
+    _hit: dict[tuple[str, int], _Union] = field(default_factory=dict)
 
     @classmethod
     def seeded(
@@ -145,6 +171,7 @@ class FaultPlan:
         """
         chosen = ids if isinstance(ids, Share) else set(ids)
         self._rows.append(_Rule(stream, action, chosen, connection))
+        self._hit.clear()
 
     def on_connection(
         self,
@@ -161,11 +188,13 @@ class FaultPlan:
         `403`, `outage` (REST), `refuse_connects`, `shutdown` (announced, then cut).
         """
         self._connections.append(_Rule(stream, action, {after_id}, connection, 1))
+        self._hit.clear()
 
     def calm(self) -> None:
         """No more faults: every rule is forgotten, what was held back is lost."""
         self._rows, self._connections, self._stalled, self._rest = [], [], [], []
         self._held.clear()
+        self._hit.clear()
         self._topics.clear()
         self.silent_routes.clear()
         self.refuse_connects = self.clock_offset_ms = 0
@@ -201,12 +230,17 @@ class FaultPlan:
         """Whether nothing happens to these rows, so that they can be sent in one go."""
         if (stream, ordinal) in self._held or self.is_stalled(stream, ordinal):
             return False
-        rules = [
-            rule.ids
-            for rule in (*self._rows, *self._connections)
-            if rule.fits(stream, ordinal) and rule.times > 0
-        ]
-        return not any(row[KEY] in ids for row in rows for ids in rules)
+        hit = self._ids_hit(stream, ordinal)
+        return not any(row[KEY] in hit for row in rows)
+
+    def _ids_hit(self, stream: str, ordinal: int) -> _Union:
+        """The ids of a stream that some rule is about; kept until the rules change."""
+        found = self._hit.get((stream, ordinal))
+        if found is None:
+            rules = (*self._rows, *self._connections)
+            found = _Union(rule.ids for rule in rules if rule.fits(stream, ordinal))
+            self._hit[stream, ordinal] = found
+        return found
 
     def is_stalled(self, stream: str, ordinal: int) -> bool:
         """Whether the stream is silent on this connection."""
@@ -218,10 +252,13 @@ class FaultPlan:
             self.fired["stall"] += len(rows)
             return []
         rules = [rule for rule in self._rows if rule.fits(stream, ordinal)]
+        hit = self._ids_hit(stream, ordinal)
         held = self._held.pop((stream, ordinal), [])
         steps: list[Step] = []
         for row in rows:
-            actions = {rule.action for rule in rules if row[KEY] in rule.ids}
+            actions: set[str] = set()
+            if row[KEY] in hit:
+                actions = {rule.action for rule in rules if row[KEY] in rule.ids}
             own = self._replaced(row, actions, is_linear="perp publicTrade" in stream)
             if "swap" in actions and not held and own:
                 held = own
@@ -246,10 +283,14 @@ class FaultPlan:
 
     def strike(self, stream: str, ordinal: int, key: int) -> str | None:
         """What happens to the connection or its venue after this trade, if anything."""
+        if key not in self._ids_hit(stream, ordinal):
+            return None
         for rule in self._connections:
             if rule.fits(stream, ordinal) and key in rule.ids and rule.times > 0:
                 rule.times -= 1
-                self._connections = [rule for rule in self._connections if rule.times > 0]
+                if not rule.times:
+                    self._connections = [rule for rule in self._connections if rule.times > 0]
+                    self._hit.clear()
                 self.fired[rule.action] += 1
                 return rule.action
         return None

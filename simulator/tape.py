@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 
@@ -172,6 +173,7 @@ class Track:
         return len(self._given)
 
 
+@cache
 def _salt(name: str) -> int:
     return int.from_bytes(name.encode().ljust(16, b"#")[-16:], "big")
 

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from collectors.derivatives import DerivativeMarket
-from collectors.reading import Millis, decoded, number_of, query
+from collectors.reading import Millis, amount_of, decoded, moment_of, number_of, query
 from collectors.venue import RestCall
 from orderflow.derivatives import DerivativeEvent, Funding, Liquidation, OpenInterest, Position
 from orderflow.errors import MalformedFrameError
@@ -98,8 +98,8 @@ class BinanceDerivatives:
             return []
         if isinstance(data, MarkPrice):
             rate = None if data.r == "" else number_of(data.r)
-            mark, index = number_of(data.p), number_of(data.i)
-            return [Funding(instrument.name, data.E, rate, data.T or None, mark, index)]
+            mark, index = amount_of(data.p), amount_of(data.i)
+            return [Funding(instrument.name, data.E, rate, moment_of(data.T), mark, index)]
         order = data.o
         position: Position = "long" if order.S == "SELL" else "short"
         quantity, price = _positive(order.z), _positive(order.ap)
@@ -114,7 +114,7 @@ class BinanceDerivatives:
         answer = decoded(decode_open, body)
         if answer.symbol != instrument.symbol:
             raise MalformedFrameError("open interest of another symbol")
-        return OpenInterest(instrument.name, answer.time, number_of(answer.openInterest))
+        return OpenInterest(instrument.name, answer.time, amount_of(answer.openInterest))
 
 
 def _positive(text: str) -> Decimal:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -17,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from collectors.derivatives import DerivativeMarket
-from collectors.reading import Millis, decoded, number_of
+from collectors.reading import Millis, amount_of, decoded, moment_of, number_of
 from collectors.venue import RestCall
 from orderflow.derivatives import DerivativeEvent, Funding, Liquidation, OpenInterest
 from orderflow.errors import MalformedFrameError
@@ -128,10 +127,9 @@ class BybitDerivatives:
 
 def _ticker(frame: TickerFrame, instrument: Instrument) -> list[DerivativeEvent]:
     data, events = frame.data, list[DerivativeEvent]()
-    next_ms = None
-    with suppress(ValueError):
-        next_ms = int(data.nextFundingTime) or None
-    said = (_maybe(data.fundingRate), next_ms, _maybe(data.markPrice), _maybe(data.indexPrice))
+    rate = None if data.fundingRate == "" else number_of(data.fundingRate)
+    next_ms = None if data.nextFundingTime == "" else moment_of(int(_whole(data.nextFundingTime)))
+    said = (rate, next_ms, _maybe(data.markPrice), _maybe(data.indexPrice))
     if any(value is not None for value in said):
         events.append(Funding(instrument.name, frame.ts, *said))
     quantity = _maybe(data.openInterest)
@@ -150,8 +148,16 @@ def _liquidation(closed: Closed, instrument: Instrument) -> Liquidation:
     return Liquidation(instrument.name, closed.T, position, quantity, price)
 
 
+def _whole(text: str) -> Decimal:
+    """A number without a fraction."""
+    value = number_of(text)
+    if value != value.to_integral_value():
+        raise MalformedFrameError("a time is a whole number of milliseconds")
+    return value
+
+
 def _maybe(text: str) -> Decimal | None:
-    return None if text == "" else number_of(text)
+    return None if text == "" else amount_of(text)
 
 
 BYBIT_DERIVATIVES: DerivativeMarket = BybitDerivatives()

@@ -24,6 +24,7 @@ RECENT_LIMITS = {"spot": (60, 60), "linear": (500, 1000), "inverse": (500, 1000)
 """Default and most rows of recent-trade."""
 KLINE_LIMITS = (200, 1000)
 LISTING_LIMITS = (500, 1000)
+FILLS_KEPT = 4_096
 Query = dict[str, str]
 
 
@@ -41,6 +42,7 @@ class BybitRest:
     def __init__(self, host: BybitHost) -> None:
         self.host = host
         self._budgets: dict[str, Budget] = {}
+        self._fills: dict[tuple[str, int], tuple[Row, dict[str, Any]]] = {}
         self._routes: dict[str, Callable[[Query], dict[str, Any]]] = {
             "/v5/market/time": self._time,
             "/v5/market/instruments-info": self._listing,
@@ -113,7 +115,17 @@ class BybitRest:
         columns = track.trades
         sent = columns.find(EMIT, self.host.clock.now_ms() + 1)
         rows = columns.rows(max(columns.dropped, sent - limit), sent)
-        return {"category": category, "list": [self._fill(track, row) for row in reversed(rows)]}
+        return {"category": category, "list": [self._said(track, row) for row in reversed(rows)]}
+
+    def _said(self, track: Track, row: Row) -> dict[str, Any]:
+        """A fill as it is said; pages overlap, so the newest ones are kept."""
+        key = track.instrument.name, row[KEY]
+        kept = self._fills.get(key)
+        if kept is None or kept[0] != row:
+            if len(self._fills) > FILLS_KEPT:
+                self._fills.clear()
+            kept = self._fills[key] = row, self._fill(track, row)
+        return kept[1]
 
     def _fill(self, track: Track, row: Row) -> dict[str, Any]:
         text = self.host.texts[track.instrument.name]

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from collectors.venues import VENUES
+from collectors.venues import DERIVATIVES, VENUES
+from orderflow.derivatives import (
+    DerivativeEvent,
+    Funding,
+    Interruption,
+    Liquidation,
+    OpenInterest,
+)
+from orderflow.errors import MalformedFrameError
 from orderflow.instrument import Instrument, Market
 
 FRAMES = 100_000
@@ -109,3 +119,64 @@ def test_nothing_but_counted_rejections(
     assert counts.trades == through
     assert counts.malformed > FRAMES // 10
     assert sum(counts.rejected.values()) > 0
+
+
+def derivative_frames(venue: str) -> list[bytes]:
+    mark = {"e": "markPriceUpdate", "E": NOW, "s": "BTCUSDT", "p": "42000.5", "i": "42001.1",
+            "P": "42000.0", "r": "-0.000125", "T": NOW + 3_600_000}  # fmt: skip
+    force = {"e": "forceOrder", "E": NOW, "o": {"s": "BTCUSDT", "S": "SELL", "q": "0.014",
+             "p": "41900.1", "ap": "41950.2", "l": "0.014", "z": "0.014", "T": NOW}}  # fmt: skip
+    ticker = {"symbol": "BTCUSDT", "fundingRate": "-0.0001",
+              "nextFundingTime": str(NOW + 3_600_000), "markPrice": "42000.5",
+              "indexPrice": "42001.1", "openInterest": "52345.678"}  # fmt: skip
+    closed = {"T": NOW, "s": "BTCUSDT", "S": "Buy", "v": "0.2", "p": "41000.5"}
+    binance: list[Any] = [{"stream": "btcusdt@x", "data": data} for data in (mark, force)]
+    bybit: list[Any] = [
+        {"topic": "tickers.BTCUSDT", "type": "snapshot", "ts": NOW, "data": ticker},
+        {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": NOW, "data": [closed] * 2},
+    ]
+    return [json.dumps(body).encode() for body in (binance if venue == "binance" else bybit)]
+
+
+def times(event: DerivativeEvent) -> list[int]:
+    """Every time an event states."""
+    next_ms = event.next_ms if isinstance(event, Funding) else None
+    return [event.event_ms] if next_ms is None else [event.event_ms, next_ms]
+
+
+def amounts(event: DerivativeEvent) -> list[Decimal | None]:
+    """Every number of an event that can't be negative."""
+    if isinstance(event, Funding):
+        return [event.mark_price, event.index_price]
+    if isinstance(event, Liquidation):
+        return [event.quantity, event.price]
+    return [event.quantity] if isinstance(event, OpenInterest) else []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue", sorted(DERIVATIVES))
+def test_nothing_but_counted_rejections_of_derivatives(
+    venue: str, make_instrument: Callable[..., Instrument]
+) -> None:
+    """The codecs of funding, open interest and liquidations refuse a frame or give values that can
+    be: amounts that are not negative, times of our century, the symbol that was asked for."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    item = make_instrument(venue, Market.PERP, "0.1", "0.001")
+    market, frames, seen = DERIVATIVES[venue], derivative_frames(venue), Counter[str]()
+    for _ in range(FRAMES):
+        try:
+            events = market.read(mutated(draw.choice(frames), draw), {item.symbol: item})
+        except MalformedFrameError:
+            seen["malformed"] += 1
+            continue
+        seen["read"] += 1
+        for event in events:
+            seen[type(event).__name__] += 1
+            assert not isinstance(event, Interruption)
+            assert event.instrument == item.name
+            assert all(10**12 <= at < 10**13 for at in times(event))
+            assert all(value is None or value >= 0 for value in amounts(event))
+    assert seen["malformed"] + seen["read"] == FRAMES
+    assert min(seen["malformed"], seen["Funding"], seen["Liquidation"]) > FRAMES // 100

@@ -235,10 +235,10 @@ async def _spoil(store: SqliteStore, percent: int) -> None:
         )
 
 
-@pytest.mark.parametrize("fault", ["full", "io"])
+@pytest.mark.parametrize("fault", ["full", "io", "descriptors"])
 async def test_a_disk_that_refuses(tmp_path: Path, fault: str) -> None:
-    """Disk full and I/O errors stop checkpoints and turn readiness off; answers go on from memory
-    and when there is room again nothing is missing."""
+    """Disk full, I/O errors and EMFILE stop checkpoints and turn readiness off; answers go on from
+    memory and when there is room again nothing is missing."""
     calm_store = MemoryStore()
     await calm_store.open("simulated")
     await run(calm_store, Clock())
@@ -277,27 +277,39 @@ async def test_a_disk_that_refuses(tmp_path: Path, fault: str) -> None:
 
 
 class _refusing:  # noqa: N801 (used like a function)
-    """The file may not grow: by SQLite's own bound, or by the operating system's."""
+    """The file may not grow, by SQLite's own bound or by the operating system's; or there is no
+    descriptor for the rollback journal that each transaction opens where WAL is off."""
 
     def __init__(self, store: SqliteStore, fault: str) -> None:
         self.store, self.fault = store, fault
-        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.kind = resource.RLIMIT_NOFILE if fault == "descriptors" else resource.RLIMIT_FSIZE
+        self.limits = resource.getrlimit(self.kind)
 
     def __enter__(self) -> None:
         assert self.store._write is not None
+        if self.fault == "descriptors":
+            assert self.store._read is not None
+            self.store._read.close()
+            self.store._write.execute("PRAGMA journal_mode=DELETE")
+            resource.setrlimit(self.kind, (3, self.limits[1]))
+            with pytest.raises(OSError, match="Too many open files"):
+                self.store.path.open("rb")
+            return
         if self.fault == "full":
             self.store._write.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             pages = self.store._write.execute("PRAGMA page_count").fetchone()[0]
             self.store._write.execute(f"PRAGMA max_page_count = {pages}")
         else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, self.limits[1]))
+            resource.setrlimit(self.kind, (4_096, self.limits[1]))
 
     def __exit__(self, *_: object) -> None:
         assert self.store._write is not None
         if self.fault == "full":
             self.store._write.execute("PRAGMA max_page_count = 1000000")
         else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
+            resource.setrlimit(self.kind, self.limits)
+        if self.fault == "descriptors":
+            self.store._connect_reader()
 
 
 async def test_no_descriptor_left(tmp_path: Path) -> None:

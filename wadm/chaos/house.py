@@ -40,6 +40,7 @@ CALM_PART = 0.8
 """The last fifth of the tape is without new faults: progress must resume."""
 SETTLE_S = 1_800.0
 STEP_S = 5.0
+SETTLING_MS = 5_000
 BIG = (
     "kill", "kill", "outage", "half_open_all", "abort_all", "store", "clock", "stall", "route",
     "subscription",
@@ -208,6 +209,8 @@ async def _settled(town: Town, end_ms: int) -> bool:
     """Wait until every minute of the tape is final and written, but not for ever."""
     until_s = town.loop.time() + SETTLE_S
     processor = town.life.processor
+    # Nothing is played or hurt any more: a quarter of an hour until a hole is given up is long.
+    processor.tick_ms, town.simulator.player.tick_s = SETTLING_MS, SETTLING_MS / 1_000
     while town.loop.time() < until_s:
         await asyncio.sleep(STEP_S)
         streams = processor.engine.streams.values()

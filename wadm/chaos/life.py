@@ -41,10 +41,10 @@ class Pace(NamedTuple):
         """The pace of a seed."""
         draw = random.Random(f"pace {seed}")
         return cls(
-            draw.choice((0.5, 1.0, 1.5, 2.0)),
-            draw.choice((500, 1_000, 1_500)),
-            draw.choice((2_000, 5_000, 10_000)),
-            draw.choice((1.0, 2.0)),
+            draw.choice((0.5, 1.0, 2.0, 2.0, 3.0)),
+            draw.choice((500, 1_000, 2_000, 3_000)),
+            draw.choice((2_000, 5_000, 10_000, 10_000)),
+            draw.choice((1.0, 2.0, 2.0)),
             draw.choice((5, 15)) * MINUTE_MS,
             "on" if draw.random() < DERIVATIVES_SHARE else "off",
         )

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from backbone.clock import wall_clock
 from wadm.chaos.eventlog import EventLog
+from wadm.chaos.timeless import TimelessLoop
 
 LATENCY_S = 0.001
 HIGH_WATER_BYTES = 1 << 20
 FIRST_PORT = 20_000
 WALL_NS = 1_735_689_600 * 10**9 - 1_000 * 10**9
-
-
-class _Selector(selectors.DefaultSelector):
-    """Waiting costs nothing: time is moved instead."""
-
-    loop: VirtualLoop | None = None
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None:
-            raise RuntimeError("everything waits for something that will never come")
-        if timeout > 0 and self.loop is not None:
-            self.loop.pass_time(timeout)
-        return []
 
 
 class FakeSocket:
@@ -215,25 +202,14 @@ class MemoryServer:
         return self.port in self._loop.servers
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(TimelessLoop):
     """Time starts at 1000 s and jumps; connections stay inside."""
 
     def __init__(self) -> None:
-        selector = _Selector()
-        super().__init__(selector)
-        selector.loop = self
-        self._now_s = 1_000.0
+        super().__init__()
         self.log = EventLog(self.time)
         self._ports = FIRST_PORT
         self.servers: dict[int, MemoryServer] = {}
-
-    def time(self) -> float:
-        """Virtual seconds."""
-        return self._now_s
-
-    def pass_time(self, seconds: float) -> None:
-        """Nothing happens for so long."""
-        self._now_s += seconds
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
