@@ -99,6 +99,7 @@ def summary(
             "serving": killed.serving_s if killed else [],
             "serving_processor_time": killed.serving_cpu_s if killed else [],
             "exact": killed.exact_s if killed else [],
+            "exact_processor_time": killed.exact_cpu_s if killed else [],
             "after_outage": outage,
         },
         "soak": None if soaked is None else msgspec.to_builtins(soaked),
@@ -148,7 +149,10 @@ def main() -> int:
     if not complete:
         print(f"never seen: {found['faults_missing']}")
     steady = soaked is None or (soaked.gapless and abs(soaked.memory_slope) < STEADY)
-    kept = found["good"] and complete and steady
+    enough = found["process_kills"] >= options.kills
+    if not enough:
+        print(f"only {found['process_kills']} of {options.kills} kills")
+    kept = found["good"] and complete and steady and enough
     return 0 if _recovered(found["recovery_s"]) and kept else 1
 
 

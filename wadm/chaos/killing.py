@@ -1,7 +1,8 @@
 """The kill loop: the real command, real sockets, SIGKILL at random moments while trades flow.
 
 The market plays in real time (`pace` 1), so that a second of downtime costs as many trades as it
-would cost for real. It ends with the last kill; what began later is not compared.
+would cost for real. It ends with the last kill; what began later is not compared. SIGINT ends it
+after the life it is in, and everything until then is compared.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,9 @@ from wadm.chaos.house import ROWS, START_MS
 from wadm.chaos.verdict import Outcome, compare
 from wadm.chaos.watching import Proof, Statements, Watcher, exact, serving
 
-LONGEST_KILL_S = 12.0
-"""The tape is long enough for lives of this length; what is left of it is not played."""
+LONGEST_KILL_S, LONGEST_IN_ALL_S = 12.0, 900.0
+"""The tape is long enough for lives of this length, in a short loop for longer ones; what is left
+of it is not played."""
 LONGEST_START_S = 40.0
 LONGEST_EXACT_S = 20.0
 TAIL_S = 150.0
@@ -112,6 +115,11 @@ class Loop:
         self.watcher = watcher
         self.draw = random.Random(seed)
         self.outcome = Outcome(seed, process=True)
+        self.is_over = False
+
+    def end(self) -> None:
+        """No further life begins."""
+        self.is_over = True
 
     async def run(self, folder: Path, port: int, kills: int, last_ms: int) -> int:
         """Live, die, live again; the exchange time before which everything is to be compared."""
@@ -123,7 +131,7 @@ class Loop:
         statements = Statements(watcher, sim.clock_ms, self.pace)
         stating = asyncio.create_task(statements.run())
         try:
-            while outcome.kills < kills and sim.clock_ms() < last_ms:
+            while outcome.kills < kills and sim.clock_ms() < last_ms and not self.is_over:
                 async with system(folder, urls, port) as process:
                     await self.life(process)
             sim.faults.calm()
@@ -159,6 +167,7 @@ class Loop:
             if more_s is None:
                 outcome.notes.append(f"life {outcome.kills} was not exact in time: {proof.missing}")
             outcome.exact_s.append(round(took_s + (more_s or LONGEST_EXACT_S), 2))
+            outcome.exact_cpu_s.append(cpu_s(process.pid))
         await asyncio.sleep(self.draw.uniform(0.0, 1.6))
         process.kill()
         await process.wait()
@@ -170,7 +179,8 @@ async def kill_loop(
     folder: Path, kills: int, rate: float, seed: int, *, pace: float = 1.0
 ) -> Outcome:
     """Kill `kills` times while `rate` trades a second flow with faults, then compare."""
-    length_s = (FIRST_LIFE_S * 3 + kills * LONGEST_KILL_S + TAIL_S) * pace
+    lives_s = max(kills * LONGEST_KILL_S, LONGEST_IN_ALL_S / pace)
+    length_s = (FIRST_LIFE_S * 3 + lives_s + TAIL_S) * pace
     length_ms = whole_minutes_ms(length_s)
     tape = dense_tape(markets_for(rate / pace), START_MS, length_ms, seed)
     faults = FaultPlan.seeded(seed, FAULT_SHARE, FAULTS)
@@ -180,9 +190,9 @@ async def kill_loop(
         httpx2.AsyncClient(timeout=5) as client,
     ):
         loop = Loop(sim, Watcher(client, port), seed, pace)
-        cut_ms = await loop.run(
-            folder, port, kills, START_MS + length_ms - int(TAIL_S * pace * 1_000)
-        )
+        last_ms = START_MS + length_ms - int(TAIL_S * pace * 1_000)
+        with _until_asked_to_end(loop):
+            cut_ms = await loop.run(folder, port, kills, last_ms)
     outcome = loop.outcome
     outcome.seen = dict(faults.fired)
     played = sum(int((t.counted.column(EVENT) < cut_ms).sum()) for t in tape.tracks)
@@ -194,6 +204,20 @@ async def kill_loop(
     finally:
         await store.close()
     return outcome
+
+
+@contextlib.contextmanager
+def _until_asked_to_end(loop: Loop) -> Iterator[None]:
+    """SIGINT ends the loop early, where this thread may hear it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    running = asyncio.get_running_loop()
+    running.add_signal_handler(signal.SIGINT, loop.end)
+    try:
+        yield
+    finally:
+        running.remove_signal_handler(signal.SIGINT)
 
 
 def _free_port() -> int:

@@ -49,6 +49,7 @@ class Outcome(msgspec.Struct):
     rate_per_s: int = 0
     serving_cpu_s: list[float] = []
     """Processor time of the process until it served."""
+    exact_cpu_s: list[float] = []
     stated_worst_ms: int | None = None
     late: list[str] = []
     """Minutes without counted trades that said too late what they lack."""
