@@ -34,6 +34,7 @@ from orderflow.instrument import Instrument
 from processor.live import ProcessorView
 from processor.replica import Replica
 from processor.service import ProcessorService
+from wadm.backfilling import backfill_apart
 from wadm.compose import spare_the_collector, until_signal
 from wadm.health import health_server
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
@@ -151,6 +152,7 @@ async def process(settings: Settings, source: str) -> None:
             "minutes of others": beside(lambda: keep_minutes(bus, PROCESSOR, service.writer.later)),
             "state": beside(lambda: tell_states(bus, lambda: processor_state(PROCESSOR, service))),
             "processor": service.run(),
+            "backfill": beside(lambda: backfill_apart(settings, store, service)),
             "stall": stall.run(),
         }
         await _until_stopped(works, health)

@@ -26,7 +26,7 @@ from mcp_server.binding import check_bind, is_loopback
 from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
-from wadm.backfilling import Backfiller
+from wadm.backfilling import Backfiller, Sources
 from wadm.reporting import of_collector, of_processor, of_server, to_processor
 
 log = structlog.get_logger()
@@ -65,6 +65,12 @@ class System:
         """REST use by venue."""
         return {collector.venue: collector.rest_counts() for collector in self.collectors}
 
+    def _backfiller(self) -> Backfiller:
+        def sources() -> Sources:
+            return {name: at for c in self.collectors for name, at in c.sources.items()}
+
+        return Backfiller(self.settings, self.store, self.processor, sources)
+
     def figures(self) -> dict[str, Figures]:
         """What each service of this process says of itself once a minute."""
         collectors: dict[str, Figures] = {
@@ -100,7 +106,7 @@ class System:
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
         minutes = Minutes(self.stall, self.figures(), to_processor(self.processor))
         noting = asyncio.create_task(minutes.run(), name="metrics")
-        self.backfilling = asyncio.create_task(Backfiller(self).run(), name="backfill")
+        self.backfilling = asyncio.create_task(self._backfiller().run(), name="backfill")
         self.backfilling.add_done_callback(_look_at)
         self.tasks = [processing, serving, *collecting]
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 
 import pytest
-from journeys_support import journey
+from journeys_support import Journey, journey
 from recorded import recording
 
 from backbone.store.base import FOOTPRINTS, INGESTION, Query, Record
@@ -70,10 +73,40 @@ async def test_paused_resumed_and_audited(shared: Path, tmp_path: Path) -> None:
         assert plain(found)["good"] is True
         early = await audit(settings, store, NAME, START - 600_000, START - 540_000)
         assert [minute.problem for minute in early.minutes] == [NOT_STORED]
+        await _exit_codes(trip)
         await _tamper(store, START)
         again = await audit(settings, store, NAME, START, START + 6 * 60_000)
         assert again.minutes[0].problem == OVERSTATED
         assert audit_table(again).row_count >= 1
+
+
+async def _exit_codes(trip: Journey) -> None:
+    """The commands beside the running system: 0 good, 1 a problem, 2 wrong use, 3 no answer."""
+    span = ("2024-08-08T23:54", "2024-08-08T23:59")
+    audited = ("audit", "--source", "simulated", "--json")
+    assert await _command(trip, *audited, NAME, *span) == 0
+    assert await _command(trip, *audited, NAME, "2024-08-08T23:44", "2024-08-08T23:45") == 1
+    assert await _command(trip, *audited, "binance:BTCUSDT", *span) == 2
+    assert await _command(trip, *audited, NAME, *reversed(span)) == 2
+    nowhere = {"WADM_BINANCE_SPOT_REST_URL": "http://127.0.0.1:1"}
+    assert await _command(trip, *audited, NAME, *span, **nowhere) == 3
+    view = trip.system.processor.view
+    assert await _command(trip, "pause", NAME) == 0
+    await trip.until(lambda: view.stream(NAME).status == "paused", "paused by command", 60)
+    assert await _command(trip, "resume", NAME) == 0
+    await trip.until(lambda: view.stream(NAME).status == "active", "resumed by command", 60)
+    assert await _command(trip, "pause", "btcusdt") == 2
+
+
+async def _command(trip: Journey, *words: str, **environ: str) -> int:
+    """The exit code of `wadm ...` with the settings of the running system."""
+    settings = {"WADM_DATA_DIR": trip.system.settings.data_dir, "WADM_SYMBOLS": "BTCUSDT"}
+    settings |= {f"WADM_{name.upper()}": url for name, url in trip.simulator.urls.items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "wadm", *words, env={**os.environ, **settings, **environ},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    return await asyncio.wait_for(process.wait(), 120)
 
 
 async def _tamper(store: object, start_ms: int) -> None:

@@ -138,8 +138,8 @@ def main() -> int:
             pace = QUICK_PACE if options.quick else 1.0
             loop = kill_loop(Path(folder), options.kills, options.rate, first, pace=pace)
             killed = asyncio.run(loop)
-    outage = None if options.quick else run_virtual(lambda loop: run_outage(loop, first))
-    soaked = None if options.quick else run_virtual(lambda loop: run_soak(loop, first))
+    outage = run_virtual(lambda loop: run_outage(loop, first)) if options.outage else None
+    soaked = run_virtual(lambda loop: run_soak(loop, first)) if options.soak else None
     found = summary(seeds, killed, time.monotonic() - began, outage, soaked)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
@@ -178,6 +178,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--minutes", type=int)
     parser.add_argument("--kills", type=int)
+    parser.add_argument("--outage", action="store_true", help="this part, too")
+    parser.add_argument("--soak", action="store_true", help="this part, too")
     parser.add_argument("--rate", type=float)
     parser.add_argument("--first-seed", type=int)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -185,6 +187,9 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     # Who plays one seed again asks what it does, not whether it does everything.
     options.judged = options.seeds is None
+    chosen = options.quick or options.outage or options.soak
+    if not chosen and options.seeds is None and options.kills is None:
+        options.outage = options.soak = True
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
