@@ -1,5 +1,8 @@
 """A simulated day without faults but those of age: roll-overs, cuts, a store that fills a disk.
 
+The house keeps 26 hours of minutes in memory, so a day that begins with nothing grows by design.
+It therefore lives 26 hours before the day that is measured; every minute of both is compared.
+
 Everything is the real thing but time and network: SQLite on a disk, both venues, collectors that
 replace their connections at 23 hours and venues that cut what is 24 hours old.
 """
@@ -25,6 +28,7 @@ from collectors.session import Timers
 from orderflow.completeness import State
 from orderflow.encoding import bar_from_body
 from orderflow.timeframe import HOUR_MS, MINUTE_MS
+from processor.history import KEPT_MS
 from simulator.columns import EVENT
 from simulator.decimals import TextOf
 from simulator.limits import Limits
@@ -42,9 +46,8 @@ MARKETS = (
     Market("binance:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 0.4, 0.05),
     Market("bybit:perp:BTCUSDT", "0.1", "0.001", 64_000.0, 0.4, 0.05),
 )
-WARM_PART = 1 / 4
-"""Before this part of the run, six hours of a day, memory fills with what is always kept: every
-minute of the last five hours."""
+WARM_TICK_S, TICK_S = 10.0, 2.0
+"""How often the parts look around while memory fills with what is always kept, and then."""
 PAGES_BYTES = resource.getpagesize()
 BEST = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 TAIL_S = 150.0
@@ -55,20 +58,23 @@ class Length(NamedTuple):
     """How long a soak is, and how old its connections get; in seconds."""
 
     run_s: float = 24.5 * 3_600
+    warm_s: float = KEPT_MS / 1_000
     lifetime_s: float = 82_800.0
     spread_s: float = 1_800.0
     cut_s: float = 86_400.0
     sample_s: float = 3_600.0
 
 
-SHORT = Length(2_400.0, 600.0, 60.0, 720.0, 300.0)
-"""The same in forty minutes, with connections that live for ten."""
+SHORT = Length(2_400.0, 600.0, 600.0, 60.0, 720.0, 300.0)
+"""The same in fifty minutes, with connections that live for ten."""
 
 
 class Soaked(msgspec.Struct):
-    """What a soak showed. `memory_slope` is the growth after warming up, as a part of the mean."""
+    """What a soak showed. `memory_slope` is the growth after warming up, as a part of the mean;
+    `hours` are those after `warm_hours`, everything else counts both."""
 
     hours: float
+    warm_hours: float
     minutes: int = 0
     trades: int = 0
     wrong: int = 0
@@ -77,6 +83,7 @@ class Soaked(msgspec.Struct):
     roll_overs: int = 0
     cuts: int = 0
     reconnects: dict[str, int] = {}
+    warm_memory_mib: list[float] = []
     memory_mib: list[float] = []
     memory_slope: float = 0.0
 
@@ -88,9 +95,10 @@ class Soaked(msgspec.Struct):
 
 async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> Soaked:  # noqa: B008
     """Play, measure memory now and then, compare every minute at the end."""
-    end_ms = START_MS + int(length.run_s * 1_000) // MINUTE_MS * MINUTE_MS
+    whole_s = length.warm_s + length.run_s
+    end_ms = START_MS + int(whole_s * 1_000) // MINUTE_MS * MINUTE_MS
     tape = synthetic_tape(START_MS, seed=seed, markets=MARKETS, end_ms=end_ms - 1)
-    found = Soaked(round(length.run_s / 3_600, 2))
+    found = Soaked(round(length.run_s / 3_600, 2), round(length.warm_s / 3_600, 2))
     # The exchanges are in the same process: what they remember is not the house's memory.
     TextOf.most = TEXTS_KEPT
     with tempfile.TemporaryDirectory() as folder:
@@ -98,12 +106,17 @@ async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> S
         await store.open("simulated")
         limits = Limits(life_s=length.cut_s)
         async with Simulator([tape], speed=1.0, limits=limits, start_after=len(MARKETS)) as sim:
-            sim.player.tick_s = 2.0
             life = _house(loop, store, sim, length, seed)
-            ended_s = loop.time() + length.run_s + TAIL_S
-            while loop.time() < ended_s:
-                await asyncio.sleep(min(length.sample_s, ended_s - loop.time()))
-                found.memory_mib.append(_memory_mib())
+            for lives_s, tick_s, samples in (
+                (length.warm_s, WARM_TICK_S, found.warm_memory_mib),
+                (length.run_s + TAIL_S, TICK_S, found.memory_mib),
+            ):
+                sim.player.tick_s = tick_s
+                life.processor.tick_ms = int(tick_s * 1_000)
+                ended_s = loop.time() + lives_s
+                while loop.time() < ended_s:
+                    await asyncio.sleep(min(length.sample_s, ended_s - loop.time()))
+                    samples.append(_memory_mib())
             causes = Counter[str]()
             for feed in (feed for c in life.collectors for feed in c.feeds):
                 causes.update(feed.causes)
@@ -124,17 +137,16 @@ def _house(loop: VirtualLoop, store: Store, sim: Simulator, length: Length, seed
     )  # fmt: skip
     timers = Timers(tick_s=2.0, lifetime_s=length.lifetime_s, lifetime_spread_s=length.spread_s)
     fence = Fence(store, random.Random(seed), Counter(), sweeps=True)
-    pace = Pace(process_ms=2_000, checkpoint_ms=30_000)
+    pace = Pace(checkpoint_ms=30_000)
     return Life(settings, fence, loop, seed, pace, timers)
 
 
 def slope_of(memory_mib: list[float]) -> float:
-    """Growth along the straight line through the samples after warming up, over their mean."""
-    warm = np.array(memory_mib[int(len(memory_mib) * WARM_PART) :])
-    if len(warm) < 2:
+    """Growth along the straight line through the samples, over their mean."""
+    if len(memory_mib) < 2:
         return 0.0
-    per_sample = float(np.polyfit(np.arange(len(warm)), warm, 1)[0])
-    return round(per_sample * (len(warm) - 1) / float(warm.mean()), 5)
+    per_sample = float(np.polyfit(np.arange(len(memory_mib)), memory_mib, 1)[0])
+    return round(per_sample * (len(memory_mib) - 1) / float(np.mean(memory_mib)), 5)
 
 
 def _memory_mib() -> float:
