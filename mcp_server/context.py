@@ -48,6 +48,11 @@ AWAY = "the stored history can't be read right now"
 NOT_SEEN = "the instrument has no closed window of this length yet"
 
 
+def hours_asked(asked: Question) -> Hours:
+    """The hours a question wants to be compared with."""
+    return "all" if asked.context == "all_hours" else "same"
+
+
 class History(NamedTuple):
     """Merged histograms by measure, and how they were read."""
 
@@ -70,8 +75,7 @@ class Context:
         """The report with its context, where a full answer asks for it."""
         if asked.detail != "full" or asked.context == "none":
             return report
-        hours: Hours = "same" if asked.context == "same_hour" else "all"
-        found = await self.of(selection, wanted.name, window, wanted.kind, hours)
+        found = await self.of(selection, wanted.name, window, wanted.kind, hours_asked(asked))
         return report.model_copy(update={"context": found})
 
     async def of(
@@ -131,15 +135,8 @@ class Context:
         return None
 
     async def _instrument(self, part: FootprintPart, name: str, hours: Hours) -> InstrumentContext:
-        found = measures(part.bar.flow, TIMEFRAMES[name])
         history = await self._history(part.instrument.name, name, part.window, hours)
-        incomplete = None if is_complete(part.quality) else f"the window is {part.quality.state}"
-        return InstrumentContext(
-            **{
-                measure: _rank(measure, value, history.histograms[measure], incomplete)
-                for measure, value in found.items()
-            }
-        )
+        return ranks_of(part, name, history.histograms)
 
     async def _history(self, instrument: str, name: str, window: Window, hours: Hours) -> History:
         """Histograms of the bars that ended before the window began."""
@@ -168,6 +165,20 @@ class Context:
             del self.cache[next(iter(self.cache))]
         self.cache[key] = history
         return history
+
+
+def ranks_of(
+    part: FootprintPart, name: str, histograms: Mapping[str, Histogram]
+) -> InstrumentContext:
+    """The numbers of a window, each against its histogram."""
+    found = measures(part.bar.flow, TIMEFRAMES[name])
+    incomplete = None if is_complete(part.quality) else f"the window is {part.quality.state}"
+    return InstrumentContext(
+        **{
+            measure: _rank(measure, value, histograms[measure], incomplete)
+            for measure, value in found.items()
+        }
+    )
 
 
 def _rank(name: str, measure: Measure, history: Histogram, incomplete: str | None) -> RankReport:

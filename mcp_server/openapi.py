@@ -72,7 +72,8 @@ PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "symbol": ({"type": "string", "maxLength": 40}, "as in the paths of other answers"),
     "context": (
         {"type": "string", "enum": list(CONTEXTS)},
-        "percentiles at detail=full: bars of the same UTC hour (default), of all hours, or none",
+        "percentiles, against bars of the same UTC hour or of all: at detail=full of an answer "
+        "about now (same_hour unless said), in rows of history only where asked for",
     ),
     "kinds": ({"type": "string"}, f"by comma, default all: {', '.join(KINDS)}"),
     "side": ({"type": "string", "enum": ["buy", "sell"]}, "direction of the event"),

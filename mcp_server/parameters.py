@@ -46,7 +46,7 @@ class Question:
     va_method: Method = "single"
     row_size: Decimal | None = None
     max_levels: int | None = None
-    context: ContextKind = "same_hour"
+    context: ContextKind | None = None
     as_of_ms: int | None = None
     max_tokens: int | None = None
 
@@ -76,7 +76,7 @@ COMMON = (
 )
 PROFILE = (*COMMON, "as_of", "timeframe", "va_method", "row_size", "max_levels", "context")
 FLOW = (*COMMON, "as_of", "period", "context")
-FOOTPRINT = (*(name for name in COMMON if name != "window"), "timeframe", "as_of")
+FOOTPRINT = (*(name for name in COMMON if name != "window"), "timeframe", "as_of", "context")
 SNAPSHOT = (
     "symbols",
     "exchange",
@@ -132,7 +132,7 @@ def question(symbol: str, values: Mapping[str, str], name_key: str = "timeframe"
         max_levels=number(values.get("max_levels"), "max_levels", MOST_LEVELS),
         as_of_ms=moment(values.get("as_of"), "as_of"),
         max_tokens=tokens(values),
-        context=cast("ContextKind", choice(values, "context", CONTEXTS, "same_hour")),
+        context=cast("ContextKind | None", choice(values, "context", CONTEXTS, None)),
     )
     return checked(asked)
 

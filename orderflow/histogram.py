@@ -128,7 +128,10 @@ class Histogram:
 
     def folded(self) -> Histogram:
         """The sizes of the values: a mirrored bucket counts as its positive one."""
-        return merge([Histogram({abs(bucket): count}) for bucket, count in self.counts.items()])
+        sizes: dict[int, int] = {}
+        for bucket, count in self.counts.items():
+            sizes[abs(bucket)] = sizes.get(abs(bucket), 0) + count
+        return Histogram(sizes)
 
 
 def merge(parts: Iterable[Histogram]) -> Histogram:

@@ -15,7 +15,10 @@ from orderflow.timeframe import Window
 
 
 class FootprintPart(msgspec.Struct, gc=False, frozen=True):
-    """Bar with rows. `watermark_ms`: delivered up to here; `now_ms`: the venue's clock."""
+    """Bar with rows. `watermark_ms`: delivered up to here; `now_ms`: the venue's clock.
+
+    `published_ms`: wall time at which a stored one was published; None: it is what is known now.
+    """
 
     instrument: Instrument
     window: Window
@@ -23,6 +26,7 @@ class FootprintPart(msgspec.Struct, gc=False, frozen=True):
     quality: Quality
     watermark_ms: int
     now_ms: int
+    published_ms: int | None = None
 
 
 class FlowPart(msgspec.Struct, gc=False, frozen=True):

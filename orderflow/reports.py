@@ -255,6 +255,7 @@ class FootprintBarReport(Report):
     state: str
     coverage: Decimal
     content_hash: str
+    context: ContextReport | None = None
 
 
 class FootprintReport(Answer):

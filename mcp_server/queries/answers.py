@@ -13,10 +13,11 @@ import msgspec
 from backbone.breaker import BreakerStatus
 from backbone.live import FeedStatus, LiveView, StreamStatus
 from backbone.store.base import Store
-from mcp_server.context import Context
+from mcp_server.context import Context, hours_asked
 from mcp_server.derivatives import DerivativeQueries
 from mcp_server.events import EventQueries
 from mcp_server.parameters import Question
+from mcp_server.past_context import PastContext, R, Rows
 from mcp_server.queries.compare import CompareQueries
 from mcp_server.queries.indicators import IndicatorQueries
 from mcp_server.queries.levels import LevelQueries
@@ -63,6 +64,7 @@ class Queries:
         self.rest = rest
         self.read = Reading(live, store)
         self.context = Context(live, store)
+        self.past = PastContext(store)
         self.about_events = EventQueries(live, store)
         self.about_levels = LevelQueries(self.read)
         self.about_sides = CompareQueries(self.read, self.about_events)
@@ -86,10 +88,9 @@ class Queries:
             if asked.detail == "full":
                 report = await self.read.described(report, selection, parts, wanted)
             return await self.context.added(report, asked, selection, window, wanted)
-        items = [
-            answers.volume_profile_report(selection, parts, wanted)
-            for parts in await self.read.history(asked, selection, timeframe)
-        ]
+        rows = await self.read.history(asked, selection, timeframe)
+        items = [answers.volume_profile_report(selection, parts, wanted) for parts in rows]
+        items = await self._in_context(items, rows, asked, timeframe)
         return reports.ProfileHistory(symbol=selection.symbol, timeframe=timeframe, items=items)
 
     async def order_flow(self, asked: Question) -> reports.OrderFlowReport | reports.FlowHistory:
@@ -114,11 +115,20 @@ class Queries:
                 for window in windows
             ]
         else:
+            rows = await self.read.history(asked, selection, period)
             items = [
                 answers.order_flow_report(selection, [flow_part(part) for part in parts], wanted)
-                for parts in await self.read.history(asked, selection, period)
+                for parts in rows
             ]
+            items = await self._in_context(items, rows, asked, period)
         return reports.FlowHistory(symbol=selection.symbol, period=period, items=items)
+
+    async def _in_context(self, items: list[R], rows: Rows, asked: Question, name: str) -> list[R]:
+        """Rows with their context, each as of its own close, where it is asked for by name."""
+        if asked.context in {None, "none"}:
+            return items
+        hours = hours_asked(asked)
+        return await self.past.added(items, rows, name, hours, asked.as_of_ms)
 
     async def _described_flow(
         self,
@@ -146,11 +156,13 @@ class Queries:
         selection = self.read.selection(asked)
         names = [i.name for i in selection.instruments]
         bars = []
-        for parts in await self.read.history(asked, selection, timeframe):
+        history = await self.read.history(asked, selection, timeframe)
+        for parts in history:
             bar = footprint.beside([part.bar for part in parts])
             quality = merge_qualities([part.quality for part in parts])
             rows = asked.detail != "summary" and asked.detail == "rows"
             bars.append(answers.footprint_bar_report(names, timeframe, bar, quality, rows=rows))
+        bars = await self._in_context(bars, history, asked, timeframe)
         return reports.FootprintReport(
             symbol=selection.symbol,
             exchange=selection.exchange,

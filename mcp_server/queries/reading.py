@@ -243,7 +243,13 @@ class Reading:
             bar, quality = bar_from_body(record.body)
             window = Window(record.start_ms, record.start_ms + TIMEFRAMES[name])
             parts[record.start_ms] = FootprintPart(
-                instrument, window, bar, quality, quality.applied_through_ms, now
+                instrument,
+                window,
+                bar,
+                quality,
+                quality.applied_through_ms,
+                now,
+                record.published_at_ms,
             )
         return parts
 

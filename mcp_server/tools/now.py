@@ -123,11 +123,13 @@ def add_flow_tools(mcp: MCPServer, queries: Queries) -> None:
         limit: Annotated[int | None, Field(description="newest; without start 6")] = None,
         detail: Detail = "summary",
         numbers: Numbers = "string",
+        context: ContextName = None,
         as_of: AsOf = None,
         max_tokens: MaxTokens = None,
     ) -> Result:
         """Aligned bars, oldest first: OHLC, volume, delta and its extremes, POC; detail=rows adds
-        [price, buy, sell, trades]. For one number of a window use get_order_flow."""
+        [price, buy, sell, trades], context percentiles. For one number of a window use
+        get_order_flow."""
         values = {**locals()}
         if start is None and limit is None:
             values["limit"] = FEW_BARS

@@ -134,6 +134,16 @@ async def test_same_json_over_mcp(trip: Journey, mode: str) -> None:
     questions = [
         ("get_volume_profile", "/volume_profile/BTCUSDT", {"timeframe": "1m", **span}),
         ("get_order_flow", "/order_flow/BTCUSDT", {"period": "1m", **span}),
+        (
+            "get_order_flow",
+            "/order_flow/BTCUSDT",
+            {"period": "1m", "context": "same_hour", **span},
+        ),
+        (
+            "get_footprint",
+            "/footprint/BTCUSDT",
+            {"timeframe": "1m", "context": "all_hours", **span},
+        ),
     ]
     async with Client(f"{trip.base_url}/mcp", mode=mode) as client:
         tools = await client.list_tools()
@@ -147,6 +157,10 @@ async def test_same_json_over_mcp(trip: Journey, mode: str) -> None:
         for tool, path, asked in questions:
             for numbers in ("string", "json"):
                 rest = await trip.get(path, numbers=numbers, **asked)
+                for row in rest.get("items") or rest["bars"]:
+                    assert ("context" in row) == ("context" in asked)
+                    for ranks in row.get("context", {}).get("instruments", {}).values():
+                        assert ranks["volume"]["reason"].startswith("0 complete bars")
                 result = await client.call_tool(
                     tool, {"symbol": "BTCUSDT", "numbers": numbers, **asked}
                 )

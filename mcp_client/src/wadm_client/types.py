@@ -334,6 +334,7 @@ class FootprintBarReport(Report, frozen=True, kw_only=True):
     state: str
     coverage: Decimal
     content_hash: str
+    context: ContextReport | None = None
 
 
 class FootprintReport(Report, frozen=True, kw_only=True):
