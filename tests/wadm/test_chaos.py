@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from wadm.chaos.killing import kill_loop
+from wadm.chaos.killing import kill_loop, markets_for
+from wadm.chaos.restart import run_restart
 from wadm.chaos.virtual import run_virtual
 
 
@@ -52,6 +53,14 @@ async def test_killed_for_real(tmp_path: Path) -> None:
     assert found.good, found
     assert found.kills == 3
     assert len(found.serving_s) == 3
+
+
+def test_exact_again_at_three_thousand_trades_a_second() -> None:
+    """After a death and one to ten seconds without a process, what is missing is known, asked for
+    and applied within seven virtual seconds of the start: connecting and weights cost no more."""
+    took_s = run_virtual(lambda loop: run_restart(loop, 5, markets_for(3_000.0)))
+    assert len(took_s) == 4
+    assert max(took_s) < 7, took_s
 
 
 @pytest.mark.slow

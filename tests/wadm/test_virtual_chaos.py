@@ -39,7 +39,7 @@ def test_a_house_with_every_fault(pin: Pin | None) -> None:
     assert found.minutes + found.before == 3 * chosen.minutes
     assert found.before <= 3
     assert sum(found.seen.values()) > 20
-    report = summary([found], None, 1.0)
+    report = summary([found], None, [], 1.0)
     assert report["good"]
     assert report["lost"] == report["double"] == report["undeclared_gaps"] == 0
 
@@ -90,6 +90,6 @@ def test_a_failure_is_made_shorter() -> None:
 def test_a_kind_that_never_fired_is_named() -> None:
     """The figures list what was not seen, by the catalogue's own names."""
     seen = {"drop": 1, "rest_429": 2, "End of life": 1, "id_reset": 1}
-    missing = summary([Outcome(1, seen=seen)], None, 1.0)["faults_missing"]
+    missing = summary([Outcome(1, seen=seen)], None, [], 1.0)["faults_missing"]
     assert {"swap", "418", "wrong_route", "poisoned_batch"} <= set(missing)
     assert not {"drop", "429", "24h_cut", "id_reset"} & set(missing)
