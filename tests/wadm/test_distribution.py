@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import conformance_run as suite
+import jsonschema
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 NAME = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+")
 BUNDLE = ("manifest.json", "server/index.js")
+REGISTRY_SCHEMA = "schemas/mcp_registry/v2025_12_11/server.schema.json"
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -41,6 +44,17 @@ def test_registry_entry(root: Path, manifest: dict[str, Any]) -> None:
         for header in remote["headers"]:
             assert header["name"]
             assert set(header) <= {"name", "description", "isRequired", "isSecret"}
+
+
+def test_registry_schema(root: Path) -> None:
+    """The registry's own schema of that date accepts server.json, and refuses what is no entry."""
+    schema = json.loads((files("skillsaw") / REGISTRY_SCHEMA).read_text())
+    entry = json.loads((root / "packaging/server.json").read_text())
+    assert entry["$schema"] == schema["$id"]
+    judge = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
+    assert [error.message for error in judge.iter_errors(entry)] == []
+    assert list(judge.iter_errors({**entry, "name": "wadm"}))
+    assert list(judge.iter_errors({**entry, "remotes": [{"type": "http", "url": "x"}]}))
 
 
 def test_bundle_names_files_that_exist(root: Path, manifest: dict[str, Any]) -> None:
