@@ -24,6 +24,7 @@ ASKED: dict[str, dict[str, Any]] = {
 NUMBERS = """Object.fromEntries([...document.querySelectorAll('dl div')].map(
   (cell) => [cell.children[0].textContent.replaceAll(' ', '_'), cell.children[1].textContent]))"""
 DRAWN = "document.querySelectorAll('svg rect, svg polyline').length"
+HEIGHT = "document.querySelector('main').getBoundingClientRect().height"
 BACK = "getComputedStyle(document.documentElement).getPropertyValue('--ink').trim()"
 INK = {"light": "#1b2430", "dark": "#e6ebf2"}
 
@@ -90,7 +91,10 @@ async def test_page_in_a_host(bundle: Path, tmp_path: Path) -> None:
             assert len(shown) >= 5
             words = await opened.evaluate("document.querySelector('p').textContent", inside)
             assert "no proof" not in words
-            assert content["period_end"][:16] in words or tool == "get_footprint"
+            end = content["period_end"][:16].replace("T", " ")
+            assert end in words or tool == "get_footprint"
+            height = await opened.evaluate("document.querySelector('iframe').offsetHeight")
+            assert await opened.evaluate(HEIGHT, inside) <= height < 900, "as high as its content"
             assert await opened.evaluate(BACK, inside) == INK[theme]
             await opened.photograph(photographs / f"{tool}_{theme}.png")
             loaded = {one.partition(":")[0] for one in opened.asked}

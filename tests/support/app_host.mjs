@@ -17,8 +17,9 @@ bridge.oninitialized = async () => {
   await bridge.sendToolInput({ arguments: args });
   await bridge.sendToolResult(result);
 };
-bridge.onsizechange = () => {
+bridge.onsizechange = ({ height }) => {
   window.seen.sizes += 1;
+  frame.style.height = `${height}px`;
 };
 await bridge.connect(new PostMessageTransport(frame.contentWindow, frame.contentWindow));
 frame.srcdoc = page.replace('<meta charset="utf-8">', `<meta charset="utf-8">${policy}`);
