@@ -26,6 +26,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, REPORTS, TRADES, UPDATES
 from backbone.bus.nats_reader import NatsSubscription
+from backbone.bus.nats_socket import OneSocket
 from backbone.bus.wire import Packet, inbox, packets
 from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
@@ -101,6 +102,7 @@ class NatsBus:
         self.owner = owner
         self.closed = False
         self._client: Client | None = None
+        self._socket = OneSocket()  # type: ignore[no-untyped-call]
         self._connecting = asyncio.Lock()
         self._up = asyncio.Event()
         self._end = asyncio.Event()
@@ -138,6 +140,7 @@ class NatsBus:
     async def _connected(self) -> Client:
         """The client library itself tries for ever; only the end of the bus ends it."""
         client = Client()
+        client._transport = self._socket
         options: dict[str, Any] = {
             "name": self.link.role,
             "tls": self.link.context(),
@@ -159,6 +162,7 @@ class NatsBus:
             if not connecting.done():
                 connecting.cancel()
                 await asyncio.gather(connecting, return_exceptions=True)
+                self._socket.let_go()
         if connecting.cancelled() or self.closed:
             raise BusError("the bus is closed")
         connecting.result()
@@ -288,6 +292,7 @@ class NatsBus:
         if self._client is not None:
             with contextlib.suppress(*ERRORS):
                 await asyncio.wait_for(self._client.close(), CONNECT_S)
+        self._socket.let_go()
         self._up.clear()
 
     def raw(self) -> Client:

@@ -26,10 +26,6 @@ from orderflow.trade import RepairRequest, TradeBatch
 from wadm.certificates import Authority
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-"""The client library leaves sockets of refused connections to the garbage collector."""
 ONE = "binance:perp:BTCUSDT"
 
 
@@ -239,6 +235,33 @@ async def test_away_from_the_start(nats: NatsServer) -> None:
     await never.close()
     with pytest.raises(BusError):
         await asyncio.wait_for(publishing, 20)
+
+
+async def test_a_broker_that_says_nothing(nats: NatsServer) -> None:
+    """Whoever accepts and stays silent costs one descriptor, however often it is tried again; the
+    last one is closed with the bus."""
+    opened, left = 0, asyncio.Semaphore(0)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        while await reader.read(1_000):
+            pass
+        left.release()
+        writer.close()
+
+    bus = nats.bus(PROCESSOR)
+    await bus.connect()
+    nats.kill()
+    server = await asyncio.start_server(silent, "127.0.0.1", nats.port)
+    async with asyncio.timeout(120):
+        for _ in range(2):
+            await left.acquire()
+    await bus.close()
+    async with asyncio.timeout(120):
+        for _ in range(opened - 2):
+            await left.acquire()
+    server.close()
 
 
 async def test_full_topic_makes_publishers_wait(nats: NatsServer, monkeypatch: Any) -> None:

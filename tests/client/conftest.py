@@ -10,6 +10,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    """A file that a test leaves open fails that test, not one that comes later."""
+    """A socket or file that a test leaves open fails that test, not one that comes later."""
     yield
     gc.collect()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,13 @@ from simulator.tapes.synthetic import default_markets, synthetic_tape
 
 START_MS = 1_800_000_000_000
 WAIT_S = 120.0
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What these libraries leave open is collected where its warnings are ignored: here."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -36,11 +36,7 @@ WAIT_S = 120.0
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1_200),
-    pytest.mark.filterwarnings(
-        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-    ),
 ]
-"""The NATS client leaves sockets of a killed broker to the garbage collector."""
 Hashes = dict[tuple[str, str, int], str]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def nats_server(folder: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A broker of this test alone."""
+    """A broker of this test alone; a socket left open fails this test, not one that comes later."""
     with nats_server(tmp_path_factory.mktemp("nats")) as server:
         yield server
+    gc.collect()
