@@ -40,6 +40,8 @@ QUICK_PACE = 6.0
 MORE_SEEDS = 16
 """A short run goes on with further seeds until every kind of fault was seen, so many at most."""
 SERVING_S, EXACT_S, OUTAGE_S = 3.0, 10.0, 240.0
+CROWDED = 2.0
+"""Load average per processor from which seconds say nothing; the loop itself makes less."""
 BOUNDS_S = {"serving": SERVING_S, "exact": EXACT_S, "exact_in_virtual_time": EXACT_S - SERVING_S}
 
 
@@ -149,6 +151,11 @@ def main() -> int:
     found = summary(seeds, killed, restarts_s, time.monotonic() - began, outage, soaked)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    return 0 if _kept(found, soaked, options) else 1
+
+
+def _kept(found: dict[str, Any], soaked: Soaked | None, options: argparse.Namespace) -> bool:
+    """Whether every promise was; what was not is said."""
     figures = {name: found[name] for name in ("kills", "lost", "double", "undeclared_gaps")}
     print(f"{figures} -> {options.out}")
     complete = not (options.judged and found["faults_missing"])
@@ -158,17 +165,22 @@ def main() -> int:
     enough = found["process_kills"] >= options.kills
     if not enough:
         print(f"only {found['process_kills']} of {options.kills} kills")
-    kept = found["good"] and complete and steady and enough
-    return 0 if _recovered(found["recovery_s"]) and kept else 1
+    is_crowded = os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1)
+    if is_crowded:
+        print(f"crowded (load {found['load_average']}): restarts are judged by processor time")
+    recovered = _recovered(found["recovery_s"], is_crowded=is_crowded)
+    return bool(found["good"]) and complete and steady and enough and recovered
 
 
-def _recovered(recovery_s: dict[str, Any]) -> bool:
-    """Recovery within its bounds: the median of restarts, and the outage."""
-    slow = [
-        name
-        for name, most in BOUNDS_S.items()
-        if recovery_s[name] and statistics.median(recovery_s[name]) > most
-    ]
+def _recovered(recovery_s: dict[str, Any], *, is_crowded: bool) -> bool:
+    """Recovery within its bounds: the median of restarts, and the outage. Where others hold the
+    processors, the processor time of a restart is judged in place of its seconds."""
+    slow = []
+    for name, most in BOUNDS_S.items():
+        inside = f"{name}_processor_time"
+        took_s = recovery_s[inside if is_crowded and inside in recovery_s else name]
+        if took_s and statistics.median(took_s) > most:
+            slow.append(name)
     outage = recovery_s["after_outage"]
     if outage is not None and (outage["exact_after_s"] > OUTAGE_S or outage["lost_gaps"]):
         slow.append("after_outage")
