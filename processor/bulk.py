@@ -6,18 +6,17 @@ the way of single batches, where every oddity is judged. Both ways leave the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from heapq import heappush, heapreplace
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from orderflow.ledger import ConsecutiveLedger
-from orderflow.mixed import MIXED_COLUMNS, Column, MixedTrades
-from orderflow.prints import MOST_LARGEST
+from orderflow.mixed import MIXED_COLUMNS, MixedTrades
 from orderflow.timeframe import CELL_MS, MINUTE_MS
 from processor.fold import EXACT_DOUBLES, SAFE
+from processor.ladder import Ladder
 from processor.minute import Minute
 from processor.spans import Ground, Spans
 from processor.stream import Stream
@@ -37,17 +36,10 @@ class Group(NamedTuple):
     low: int
     high: int
     last_price: int
-    most_lots: int
-    most_trades: int
     lots: int
     buy_lots: int
-
-
-class Target(NamedTuple):
-    """Where the trades of one span go."""
-
-    tally: Tally
-    minute: Minute
+    whole: bool
+    largest_sum: float
 
 
 def apply(streams: Mapping[str, Stream], mixed: MixedTrades) -> list[int]:
@@ -55,9 +47,9 @@ def apply(streams: Mapping[str, Stream], mixed: MixedTrades) -> list[int]:
     left: list[int] = []
     taken = np.zeros(len(mixed.instruments), dtype=bool)
     found: list[Stream] = []
-    for number, group in enumerate(_groups(mixed)):
-        stream = streams.get(mixed.instruments[number])
-        if group is None or stream is None or not _goes_on(stream, group):
+    for number, (name, group) in enumerate(zip(mixed.instruments, _groups(mixed), strict=True)):
+        stream = streams.get(name)
+        if stream is None or not _goes_on(stream, group):
             left.append(number)
             continue
         taken[number] = True
@@ -71,53 +63,53 @@ def apply(streams: Mapping[str, Stream], mixed: MixedTrades) -> list[int]:
     return left
 
 
-def _groups(mixed: MixedTrades) -> list[Group | None]:
-    """A group per instrument; None where ids are not consecutive."""
+def _groups(mixed: MixedTrades) -> Iterator[Group]:
+    """A group per instrument; `whole`: its ids are consecutive and its sums of lots exact."""
     starts = np.array(mixed.edges[:-1])
     ends = np.array(mixed.edges[1:]) - 1
+    counts = ends - starts + 1
     skips = np.diff(mixed.key, prepend=0) != 1
     skips[starts] = False
+    low = np.minimum.reduceat(mixed.price_ticks, starts)
+    high = np.maximum.reduceat(mixed.price_ticks, starts)
+    # Bounds in doubles: they never overflow, and rounding can't lift them over a limit of half.
+    most = np.maximum.reduceat(np.maximum(mixed.qty_lots, mixed.n_trades), starts)
+    largest = most.astype(np.float64) * counts
+    whole = (largest < EXACT_DOUBLES / 2) & ~np.logical_or.reduceat(skips, starts)
+    spread = (high - low).astype(np.float64)
     columns = (
+        counts,
         mixed.key[starts],
         mixed.event_ms[starts],
         mixed.event_ms[ends],
         np.minimum.reduceat(mixed.event_ms, starts),
-        np.minimum.reduceat(mixed.price_ticks, starts),
-        np.maximum.reduceat(mixed.price_ticks, starts),
+        low,
+        high,
         mixed.price_ticks[ends],
-        np.maximum.reduceat(mixed.qty_lots, starts),
-        np.maximum.reduceat(mixed.n_trades, starts),
         np.add.reduceat(mixed.qty_lots, starts),
         np.add.reduceat(mixed.qty_lots * mixed.side, starts),
+        whole & (largest * spread * spread < SAFE / 2),
+        largest * high,
     )
-    whole = (~np.logical_or.reduceat(skips, starts)).tolist()
-    counts = (ends - starts + 1).tolist()
-    rows = zip(mixed.scales, counts, *(c.tolist() for c in columns), strict=True)
-    return [Group(*row) if good else None for good, row in zip(whole, rows, strict=True)]
+    return map(Group, mixed.scales, *(column.tolist() for column in columns))
 
 
 def _goes_on(stream: Stream, group: Group) -> bool:
     """True when these trades follow the newest one and no number can be too large."""
     ledger = stream.ledger
-    if not isinstance(ledger, ConsecutiveLedger) or ledger.epoch or not ledger.runs:
+    if not group.whole or not isinstance(ledger, ConsecutiveLedger):
+        return False
+    if ledger.epoch or not ledger.runs or not stream.minutes:
         return False
     newest = ledger.runs[-1]
-    if group.first_key != newest.last + 1 or group.scale in stream.scales:
-        return False
-    if group.oldest_ms < stream.evicted_before_ms or stream.grids.first is None:
-        return False
-    if not stream.guard.trusts(group.low, group.high, group.oldest_ms - newest.last_ms):
-        return False
-    lots = group.most_lots * group.trades
-    spread = group.high - group.low
-    hot = next(iter(stream.minutes.values()), None)
-    if hot is None:
-        return False
-    times = hot.ladder.unit.times
+    unit = next(iter(stream.minutes.values())).ladder.unit
     return (
-        lots < EXACT_DOUBLES
-        and group.most_trades * group.trades < EXACT_DOUBLES
-        and lots * max(group.high * times, spread * spread) < SAFE
+        group.first_key == newest.last + 1
+        and group.scale not in stream.scales
+        and group.oldest_ms >= stream.evicted_before_ms
+        and stream.grids.first is not None
+        and group.largest_sum * unit.times < SAFE / 2
+        and stream.guard.trusts(group.low, group.high, group.oldest_ms - newest.last_ms)
     )
 
 
@@ -143,107 +135,61 @@ def _add(streams: list[Stream], mixed: MixedTrades) -> None:
     cut[edges] = True
     starts = np.flatnonzero(cut)
     owners = (np.searchsorted(edges, starts, side="right") - 1).tolist()
-    targets = _targets(streams, mixed, starts, owners)
-    spans = Spans(mixed, starts, _ground(targets))
-    _sums(spans, targets, mixed)
-    _rows(spans, targets)
-    _sizes(spans, targets)
-    _largest(spans, targets)
-    for target, bursts in zip(targets, spans.bursts(), strict=True):
-        _go_on(target.tally, bursts)
+    begins = (mixed.event_ms[starts] // MINUTE_MS * MINUTE_MS).tolist()
+    minutes = [streams[k].minute(start) for k, start in zip(owners, begins, strict=True)]
+    spans = Spans(mixed, starts, _ground(minutes))
+    _tallies(spans, minutes)
+    _ladders(spans, [minute.ladder for minute in minutes])
 
 
-def _rows(spans: Spans, targets: list[Target]) -> None:
-    """Volume at price into the ladders; a new row needs no addition."""
-    ladders = [target.minute.ladder.rows for target in targets]
-    for span, number, buy, sell, trades in spans.rows():
-        rows = ladders[span]
-        if number in rows:
-            row = rows[number]
-            row[0] += buy
-            row[1] += sell
-            row[2] += trades
-        else:
-            rows[number] = [buy, sell, trades]
-
-
-def _sizes(spans: Spans, targets: list[Target]) -> None:
-    """Volume and prints by size class into the ladders."""
-    ladders = [target.minute.ladder.sizes for target in targets]
-    for span, number, buy, sell, buy_prints, sell_prints in spans.classes():
-        sizes = ladders[span]
-        if number in sizes:
-            size = sizes[number]
-            size[0] += buy
-            size[1] += sell
-            size[2] += buy_prints
-            size[3] += sell_prints
-        else:
-            sizes[number] = [buy, sell, buy_prints, sell_prints]
-
-
-def _largest(spans: Spans, targets: list[Target]) -> None:
-    """Prints that may be among the largest to the heaps."""
-    heaps = [target.minute.ladder.largest for target in targets]
-    for span, ranked in spans.large():
-        heap = heaps[span]
-        if len(heap) < MOST_LARGEST:
-            heappush(heap, ranked)
-        elif ranked > heap[0]:
-            heapreplace(heap, ranked)
-
-
-def _targets(
-    streams: list[Stream], mixed: MixedTrades, starts: Column, owners: list[int]
-) -> list[Target]:
-    """The tally and minute of every span; new ones begin with the span's first trade."""
-    names = ("key", "event_ms", "price_ticks", "qty_lots", "side", "first_trade_id")
-    firsts = zip(*(getattr(mixed, name)[starts].tolist() for name in names), strict=True)
-    targets = []
-    for owner, (key, event_ms, price, lots, side, trade_id) in zip(owners, firsts, strict=True):
-        minute = streams[owner].minute(event_ms // MINUTE_MS * MINUTE_MS)
-        tally = minute.tally_at(event_ms, key)
-        if not tally.records:
-            tally.begin(event_ms, price, lots if side else -lots, trade_id)
-        minute.touched += 1
-        targets.append(Target(tally, minute))
-    return targets
-
-
-def _ground(targets: list[Target]) -> Ground:
-    rows = [
-        (
-            minute.ladder.row_ticks,
-            minute.ladder.unit.times,
-            minute.ladder.unit.per,
-            minute.ladder.least_kept,
-            tally.buy_lots - tally.sell_lots,
-        )
-        for tally, minute in targets
-    ]
+def _ground(minutes: list[Minute]) -> Ground:
+    ladders = [minute.ladder for minute in minutes]
+    rows = [(one.row_ticks, one.unit.times, one.unit.per, one.least_offered) for one in ladders]
     return Ground(*np.array(rows, dtype=np.int64).T)
 
 
-def _sums(spans: Spans, targets: list[Target], mixed: MixedTrades) -> None:
-    """Sums, extremes and the newest trade of every span into its tally."""
-    ends = spans.starts + spans.lengths - 1
-    names = ("key", "event_ms", "price_ticks", "last_trade_id")
-    newest = zip(*(getattr(mixed, name)[ends].tolist() for name in names), strict=True)
-    sized = zip(targets, spans.lengths.tolist(), spans.sums(), newest, strict=True)
-    for (tally, _), count, sums, (key, event_ms, price, trade_id) in sized:
+def _tallies(spans: Spans, minutes: list[Minute]) -> None:
+    """Every span to its tally; a new one begins with the span's first trade."""
+    firsts, lasts = spans.firsts(), spans.lasts()
+    sized = zip(minutes, firsts, lasts, spans.sums(), spans.bursts(), strict=True)
+    for minute, (key, event_ms, price, signed_lots, trade_id), last, sums, bursts in sized:
+        tally = minute.tally_at(event_ms, key)
+        if not tally.records:
+            tally.begin(event_ms, price, signed_lots, trade_id)
+        minute.touched += 1
         tally.take(sums)
-        tally.records += count
-        tally.last_key, tally.last_ms = key, event_ms
-        tally.close_ticks, tally.last_id = price, trade_id
+        tally.last_key, tally.last_ms, tally.close_ticks, tally.last_id = last
+        _go_on(tally, bursts)
+
+
+def _ladders(spans: Spans, ladders: list[Ladder]) -> None:
+    """Volume at price, size classes and prints that may be among the largest."""
+    sizes = spans.classes()
+    for place, (ladder, found) in enumerate(zip(ladders, spans.rows(), strict=True)):
+        ladder.add_sizes(sizes[place])
+        rows = ladder.rows
+        for number, buy, sell, trades in found:
+            if number in rows:
+                row = rows[number]
+                row[0] += buy
+                row[1] += sell
+                row[2] += trades
+            else:
+                rows[number] = [buy, sell, trades]
+    for place, prints in spans.large():
+        ladders[place].offer(prints)
 
 
 def _go_on(tally: Tally, bursts: list[Burst]) -> None:
     """The bursts of a span; the first may go on from the tally's newest one."""
-    first = bursts[0]
-    both = tally.tail.joined(first) if tally.tail.levels else None
-    if both is None and tally.tail.levels:
-        tally.over(tally.tail)
-    tally.tail = both or first
+    first, tail = bursts[0], tally.tail
+    if not tail.levels:
+        tally.tail = first
+    elif tail.event_ms == first.event_ms and (both := tail.joined(first)) is not None:
+        tally.tail = both
+    else:
+        tally.over(tail)
+        tally.tail = first
     if len(bursts) > 1:
         tally.over(tally.tail)
         for burst in bursts[1:-1]:

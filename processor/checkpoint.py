@@ -107,6 +107,8 @@ def saved_at(blob: bytes) -> Floor:
 
 def _state(stream: Stream, bus: Floor) -> StreamState:
     ledger, coverage = stream.ledger, stream.coverage
+    for minute in stream.minutes.values():
+        minute.ladder.settle()
     unordered = isinstance(ledger, UnorderedLedger)
     seen: list[tuple[int, int]] = []
     horizon = 0

@@ -8,6 +8,8 @@ from orderflow.completeness import Gap
 from orderflow.trade import EVERY_CONNECTION
 
 NEVER = 2**62
+CLOSE_AFTER_WATERMARK_MS = 2_000
+CLOSE_AFTER_CLOCK_MS = 5_000
 
 
 class Coverage(msgspec.Struct):
@@ -36,6 +38,11 @@ class Coverage(msgspec.Struct):
             self.watermark_ms = max(self.watermark_ms, event_ms)
             if self.observed_from_ms is None:
                 self.observed_from_ms = event_ms
+
+    def over(self, end_ms: int, now_ms: int) -> bool:
+        """True when what ended then need not wait for more: by what was delivered, or by clock."""
+        delivered = self.watermark_ms >= end_ms + CLOSE_AFTER_WATERMARK_MS
+        return delivered or now_ms >= end_ms + CLOSE_AFTER_CLOCK_MS
 
     def connect(self, connection: str, event_ms: int) -> None:
         """A connection began to deliver; an outage ends here, though it is not proven harmless."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from heapq import heappush, heapreplace
+from typing import Any
 
 import msgspec
 
 from orderflow.footprint import Row
 from orderflow.prints import MOST_LARGEST, Print, QuoteUnit, SizeCell, kept
+from processor.crowd import Block, Crowd
 
 Ranked = tuple[int, int, int, int, int]
 """(turnover, -event_ms, price_ticks, qty_lots, side): the least is let go first."""
 
 
-class Ladder(msgspec.Struct):
+class Ladder(msgspec.Struct, omit_defaults=True):
     """Rows, size classes and largest prints of trades in any order.
 
     `rows`: row to [buy_lots, sell_lots, trades]; `sizes`: class to [buy_lots, sell_lots, buy
-    prints, sell prints]; `largest` is a heap.
+    prints, sell prints]; `largest` is a heap. `crowd`: a `Crowd` of what belongs into both and is
+    not there yet; `settle` before they are read.
     """
 
     row_ticks: int
@@ -25,11 +28,50 @@ class Ladder(msgspec.Struct):
     rows: dict[int, list[int]] = {}
     sizes: dict[int, list[int]] = {}
     largest: list[Ranked] = []
+    crowd: Any = None
 
     @property
     def least_kept(self) -> int:
         """The turnover below which no print is kept; -1 while there is room."""
         return self.largest[0][0] if len(self.largest) == MOST_LARGEST else -1
+
+    @property
+    def least_offered(self) -> int:
+        """The same for prints that are offered in columns."""
+        crowd: Crowd | None = self.crowd
+        return self.least_kept if crowd is None else max(self.least_kept, crowd.least)
+
+    def add_sizes(self, sizes: Block) -> None:
+        """Sums by size class of one burst, as a `Crowd` takes them."""
+        if self.crowd is None:
+            self.crowd = Crowd()
+        if self.crowd.add_sizes(sizes):
+            self.settle()
+
+    def offer(self, prints: Block) -> None:
+        """Prints of one burst that may be among the largest, as a `Crowd` takes them."""
+        if self.crowd is None:
+            self.crowd = Crowd()
+        self.crowd.offer(prints)
+
+    def settle(self) -> None:
+        """What bursts brought, into classes and prints."""
+        crowd: Crowd | None = self.crowd
+        if crowd is None:
+            return
+        self.crowd = None
+        for number, more in crowd.classes():
+            size = self.sizes.get(number)
+            if size is None:
+                self.sizes[number] = more
+            else:
+                self.sizes[number] = [a + b for a, b in zip(size, more, strict=True)]
+        ranked = crowd.ranked()
+        if self.largest or len(ranked) > MOST_LARGEST:
+            ranked = sorted([*self.largest, *ranked])[-MOST_LARGEST:]
+        else:
+            ranked.sort()
+        self.largest = ranked
 
     def keep(self, item: Ranked) -> int:
         """Take a print in if it is among the largest; returns the new `least_kept`."""
@@ -57,16 +99,19 @@ class Ladder(msgspec.Struct):
 
     def packed_sizes(self) -> dict[int, SizeCell]:
         """Size classes as a bar holds them, ascending."""
+        self.settle()
         return {number: (v[0], v[1], v[2], v[3]) for number, v in sorted(self.sizes.items())}
 
     def prints(self) -> tuple[Print, ...]:
         """The largest prints that a bar keeps, largest first."""
+        self.settle()
         count = sum(size[2] + size[3] for size in self.sizes.values())
         ranked = sorted(self.largest, reverse=True)[: kept(count)]
         return tuple(Print(-later, price, lots, side) for _, later, price, lots, side in ranked)
 
     def rescale(self, ticks: int, lots: int, unit: QuoteUnit) -> None:
         """Count in finer steps; rows keep their prices, classes their notionals."""
+        self.settle()
         self.row_ticks *= ticks
         self.unit = unit
         for row in self.rows.values():

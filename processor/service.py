@@ -33,9 +33,9 @@ from processor.live import ProcessorView
 from processor.publishing import Publisher
 from processor.records import minute_records, refresh_record, window_records
 from processor.resuming import Resuming
+from processor.settling import TURN_S, Settling
 from processor.stream import MinuteResult
 from processor.told import Told
-from processor.waiting import Waiting
 from processor.writer import Writer
 
 log = structlog.get_logger()
@@ -45,8 +45,6 @@ PENDING_RECORDS = 20_000
 """More results than this waiting for the store, and the processor takes nothing more until some
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
 TRADES_PER_TURN = 500
-TURN_S = 0.003
-"""Work on one stream after another lets the event loop turn this often."""
 FILL_EVERY_S = 1.0
 
 
@@ -71,10 +69,10 @@ class ProcessorService:
         self.mono_ms = mono_ms
         self.engine = Engine(settings.fixed_row_sizes, first_repair_id=wall_ms())
         self.clocks: dict[str, VenueClock] = {}
-        self._waiting = Waiting()
-        self.view = ProcessorView(self.engine, source, self.now_ms, self.settle)
-        self.view.queued = self._waiting.size
-        self.writer = Writer(self.engine, store, self.settle, mono_ms, apart=apart)
+        self._waiting = Settling(self.engine, self.now_ms, self.perf_s, apart=apart)
+        self.view = ProcessorView(self.engine, source, self.now_ms, self._waiting.settle)
+        self.view.queued = self._waiting.queued
+        self.writer = Writer(self.engine, store, self._waiting.settle, mono_ms, apart=apart)
         self.view.durable = self.writer.durable
         self.chronicler = Chronicler(
             store, lambda name: self.engine.streams[name].history.minutes, self.writer.later
@@ -195,29 +193,17 @@ class ProcessorService:
         for message in messages:
             if isinstance(message, TradeBatch | MixedTrades):
                 count += len(message)
-                self.engine.version += 1
-                for batch in self._waiting.add(message):
-                    self.engine.handle(batch)
+                self._waiting.add(message)
             else:
                 if isinstance(message, Watermark) and message.instruments:
                     self._observe(message.instruments[0], message.event_ms)
                 elif not isinstance(message, KlineClosed):
-                    self.settle_all()
+                    await self._waiting.settle_slowly()
                 self.engine.handle(message)
             if count >= TRADES_PER_TURN:
                 count = 0
                 await asyncio.sleep(0)
                 await self.tick()
-
-    def settle(self, instrument: str) -> None:
-        """Apply what waits of one instrument, before it is looked at."""
-        for batch in self._waiting.take(instrument):
-            self.engine.handle(batch)
-
-    def settle_all(self) -> None:
-        """Apply everything that waits."""
-        for batch in self._waiting.take_all():
-            self.engine.handle(batch)
 
     def _observe(self, instrument: str, event_ms: int) -> None:
         market = instrument.rpartition(":")[0]
@@ -235,11 +221,15 @@ class ProcessorService:
         if self._broken is not None:
             raise self._broken
         began = self.perf_s()
-        for name in await self.told.known(self.engine.streams, mono):
-            self.settle(name)
-            results = self.engine.advance_one(name, self.now_ms(name), mono)
-            self.derivatives.advance(name, self.now_ms(name))
-            self._note_ingestion(name, mono)
+        known = await self.told.known(self.engine.streams, mono)
+        await self._waiting.tick(mono)
+        for name in known:
+            now = self.now_ms(name)
+            settled = self._waiting.before_time(name, now)
+            results = self.engine.advance_one(name, now, mono)
+            self.derivatives.advance(name, now)
+            if settled:
+                self._note_ingestion(name, mono)
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
@@ -248,7 +238,7 @@ class ProcessorService:
             if self.perf_s() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = self.perf_s()
-        self.writer.mark()
+        self.writer.mark(self._waiting.names())
         await self.resuming.ask_who_is_there(mono)
         self.writer.persist(mono)
         while self.unwritten > PENDING_RECORDS:
@@ -289,6 +279,6 @@ class ProcessorService:
 
     async def _finish(self) -> None:
         """The last write: everything pending and every changed stream."""
-        self.settle_all()
+        self._waiting.settle_all()
         checkpoints = await self.writer.finish(self.chronicler.drain)
         log.info("processor.stopped", checkpoints=checkpoints)

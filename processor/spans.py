@@ -9,53 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orderflow.mixed import Column, MixedTrades
+from processor.crowd import CLASSES, Block
 from processor.fold import POWERS
 from processor.sweep import LEAST_LEVELS, Burst
 
 DENSE = 16
 """Rows are counted in a dense array while it has at most this many places a trade."""
-CLASSES = 64
 
 
 @dataclass(slots=True)
 class Ground:
-    """What a span stands on, a value per span: its ladder's scale, and the delta before it."""
+    """What a span stands on, a value per span: its ladder's scale, and what it keeps."""
 
     row_ticks: Column
     times: Column
     per: Column
     least_kept: Column
-    delta: Column
 
 
-class SpanSums(NamedTuple):
-    """The numbers of one span; `square_quote` = base²·lots + 2·base·first + second."""
-
-    buy_lots: int
-    lots: int
-    buy_quote: int
-    quote: int
-    buy_trades: int
-    trades: int
-    base: int
-    first_moment: int
-    second_moment: int
-    high: int
-    at_high: int
-    at_low: int
-    least: int
-    most: int
-
-
-RowSum: TypeAlias = tuple[int, int, int, int, int]
-"""(span, row, buy_lots, sell_lots, trades): volume of one span at one row."""
-ClassSum: TypeAlias = tuple[int, int, int, int, int, int]
-"""(span, size class, buy_lots, sell_lots, buy prints, sell prints)."""
+SpanSums: TypeAlias = tuple[int, ...]
+"""The numbers of one span, as `Tally.take` reads them."""
 
 
 class Spans:
@@ -78,13 +58,27 @@ class Spans:
     def _sum(self, column: Column) -> Column:
         return np.add.reduceat(column, self.starts)
 
-    def sums(self) -> list[SpanSums]:
+    def firsts(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """Of the first trade of every span: key, time, price, signed lots and trade id."""
+        t, at = self.trades, self.starts
+        signed = 2 * self.bought[at] - t.qty_lots[at]
+        columns = (t.key[at], t.event_ms[at], t.price_ticks[at], signed, t.first_trade_id[at])
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    def lasts(self) -> Iterator[tuple[int, int, int, int]]:
+        """Of the last trade of every span: key, time, price and trade id."""
+        t, at = self.trades, self.starts + self.lengths - 1
+        columns = (t.key[at], t.event_ms[at], t.price_ticks[at], t.last_trade_id[at])
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    def sums(self) -> Iterator[SpanSums]:
         """Every sum and extreme, a tuple per span."""
         t = self.trades
         base = np.minimum.reduceat(t.price_ticks, self.starts)
         above = t.price_ticks - self._each(base)
         first = above * t.qty_lots
         columns = (
+            self.lengths,
             self._sum(self.bought),
             self._sum(t.qty_lots),
             self._sum(self.turnover * t.side),
@@ -96,34 +90,45 @@ class Spans:
             self._sum(above * first),
             *self._extremes(base),
         )
-        return [SpanSums(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+        return zip(*(column.tolist() for column in columns), strict=True)
 
     def _extremes(self, low: Column) -> tuple[Column, ...]:
-        """The highest price, the delta at the last touch of both, and the delta's own extremes."""
+        """The highest price, and what the span alone adds to the delta: at the last touch of the
+        highest and of the lowest price, at least and at most."""
         price = self.trades.price_ticks
         signed = 2 * self.bought - self.trades.qty_lots
         total = signed.cumsum()
         before = total[self.starts] - signed[self.starts]
-        running = total + self._each(self.ground.delta - before)
         high = np.maximum.reduceat(price, self.starts)
-        places = np.arange(len(price))
-        at_high = np.maximum.reduceat(np.where(price == self._each(high), places, -1), self.starts)
-        at_low = np.maximum.reduceat(np.where(price == self._each(low), places, -1), self.starts)
-        least = np.minimum.reduceat(running, self.starts)
-        most = np.maximum.reduceat(running, self.starts)
-        return high, running[at_high], running[at_low], least, most
+        at_high = self._last_of(price == self._each(high))
+        at_low = self._last_of(price == self._each(low))
+        least = np.minimum.reduceat(total, self.starts)
+        most = np.maximum.reduceat(total, self.starts)
+        return (
+            high,
+            total[at_high] - before,
+            total[at_low] - before,
+            least - before,
+            most - before,
+        )
 
-    def rows(self) -> Iterator[RowSum]:
-        """Volume at price of every span, ascending."""
+    def _last_of(self, wanted: NDArray[np.bool_]) -> Column:
+        """The last place in every span where `wanted` holds; it does at least once."""
+        found = np.flatnonzero(wanted)
+        return found[np.searchsorted(found, self.starts + self.lengths) - 1]
+
+    def rows(self) -> Iterator[list[list[int]]]:
+        """Of every span its volume at price: (row, buy_lots, sell_lots, trades), ascending."""
         row = self.trades.price_ticks // self._each(self.ground.row_ticks)
         lowest = np.minimum.reduceat(row, self.starts)
         width = np.maximum.reduceat(row, self.starts) - lowest + 1
         offsets = np.concatenate(([0], width.cumsum()))
         place = row + self._each(offsets[:-1] - lowest)
         found, total, buys, trades = self._counted(place, int(offsets[-1]))
-        span = np.searchsorted(offsets, found, side="right") - 1
-        columns = (span, found - offsets[span] + lowest[span], buys, total - buys, trades)
-        return zip(*(column.tolist() for column in columns), strict=True)
+        edges = np.searchsorted(found, offsets)
+        number = found + np.repeat(lowest - offsets[:-1], np.diff(edges))
+        rows = np.stack((number, buys, total - buys, trades), axis=1).tolist()
+        return (rows[start:stop] for start, stop in pairwise(edges.tolist()))
 
     def _counted(self, place: Column, width: int) -> tuple[Column, Column, Column, Column]:
         """Places that occur, and their lots, bought lots and venue trades."""
@@ -137,27 +142,32 @@ class Spans:
         sums = [column[used].astype(np.int64) for column in (total, buys, counts)]
         return (used if found is None else found[used], sums[0], sums[1], sums[2])
 
-    def classes(self) -> Iterator[ClassSum]:
-        """Volume and prints of every span by size class: the bit length of the whole notional."""
+    def classes(self) -> Block:
+        """By span and size class (the bit length of the whole notional): buy lots, sell lots, buy
+        prints and sell prints."""
+        t = self.trades
         notional = self.turnover * self._each(self.ground.times) // self._each(self.ground.per)
         place = np.searchsorted(POWERS, notional, side="right") + self.number * CLASSES
-        prints = np.bincount(place)
-        used = np.flatnonzero(prints)
-        total = np.bincount(place, self.trades.qty_lots)[used].astype(np.int64)
-        buys = np.bincount(place, self.bought)[used].astype(np.int64)
-        buy_prints = np.bincount(place, self.trades.side)[used].astype(np.int64)
-        span, number = np.divmod(used, CLASSES)
-        columns = (span, number, buys, total - buys, buy_prints, prints[used] - buy_prints)
-        return zip(*(column.tolist() for column in columns), strict=True)
+        width = self.count * CLASSES
+        sums = np.empty((width, 4), dtype=np.int64)
+        sums[:, 0] = np.bincount(place, self.bought, width)
+        sums[:, 1] = np.bincount(place, t.qty_lots - self.bought, width)
+        sums[:, 2] = np.bincount(place, t.side, width)
+        sums[:, 3] = np.bincount(place, 1 - t.side, width)
+        return sums.reshape(self.count, CLASSES, 4)
 
-    def large(self) -> Iterator[tuple[int, tuple[int, int, int, int, int]]]:
-        """(span, (turnover, -event_ms, price, lots, side)) of prints that may be among the
-        largest of their ladder."""
+    def large(self) -> Iterator[tuple[int, Block]]:
+        """(span, prints as a `Crowd` takes them) of prints that may be among the largest of their
+        ladder."""
         t = self.trades
         found = np.flatnonzero(self.turnover >= self._each(self.ground.least_kept))
         columns = (self.turnover, -t.event_ms, t.price_ticks, t.qty_lots, t.side)
-        ranked = zip(*(column[found].tolist() for column in columns), strict=True)
-        return zip(self.number[found].tolist(), ranked, strict=True)
+        prints = np.stack([column[found] for column in columns], axis=1)
+        owners = self.number[found]
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        edges = [*begins.tolist(), len(found)]
+        for owner, (start, stop) in zip(owners[begins].tolist(), pairwise(edges), strict=True):
+            yield owner, prints[start:stop]
 
     def bursts(self) -> list[list[Burst]]:
         """Of every span: its first burst, the sweeps between, and its last burst (if another)."""

@@ -39,8 +39,6 @@ from processor.minute import Minute, fresh_minute, leaves
 from processor.repairs import HORIZON_MS, RepairBook
 from processor.toxicity import EPOCH_BITS, Toxicity
 
-CLOSE_AFTER_WATERMARK_MS = 2_000
-CLOSE_AFTER_CLOCK_MS = 5_000
 CANDLE_WAIT_MS = 3_000
 """A venue's candle comes within a second or two of its minute; later it is asked for."""
 LONGEST_SILENCE_MS = 25 * 60 * MINUTE_MS
@@ -299,17 +297,19 @@ class Stream:
         oldest = floor_ms(now_ms - LONGEST_SILENCE_MS, MINUTE_MS)
         self.next_close_ms = max(self.next_close_ms, oldest)
         results: list[MinuteResult] = []
-        watermark = self.coverage.watermark_ms
-        while True:
-            start, end = self.next_close_ms, self.next_close_ms + MINUTE_MS
-            if watermark < end + CLOSE_AFTER_WATERMARK_MS and now_ms < end + CLOSE_AFTER_CLOCK_MS:
-                return results
-            minute = self.minute(start)
+        while self.coverage.over(end := self.next_close_ms + MINUTE_MS, now_ms):
+            minute = self.minute(start := self.next_close_ms)
             self.next_close_ms = end
             self.closed_minutes += 1
             self.dirty.discard(start)
             revision = self.earlier.revision(self.instrument, minute)
             results.append(self._publish(minute, now_ms, mono_ms, revision=revision))
+        return results
+
+    def closes(self, now_ms: int) -> bool:
+        """True when the oldest minute that is not closed is over."""
+        start = self.next_close_ms
+        return start is not None and self.coverage.over(start + MINUTE_MS, now_ms)
 
     def _publish(self, minute: Minute, now_ms: int, mono_ms: int, *, revision: int) -> MinuteResult:
         start = minute.start_ms

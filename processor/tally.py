@@ -148,24 +148,29 @@ class Tally(msgspec.Struct):
         self.first_id = first_id
 
     def take(self, sums: SpanSums) -> None:
-        """Sums and extremes of the trades that follow, counted elsewhere."""
-        self.buy_lots += sums.buy_lots
-        self.sell_lots += sums.lots - sums.buy_lots
-        self.buy_quote += sums.buy_quote
-        self.sell_quote += sums.quote - sums.buy_quote
-        self.buy_trades += sums.buy_trades
-        self.sell_trades += sums.trades - sums.buy_trades
-        base = sums.base
-        self.square_quote += base * base * sums.lots + 2 * base * sums.first_moment
-        self.square_quote += sums.second_moment
-        if sums.high >= self.high_ticks:
-            self.high_ticks, self.cot_high_lots = sums.high, sums.at_high
+        """Sums and extremes of the trades that follow, counted elsewhere.
+
+        Sums of turnover times price are around the lowest price `base`; deltas begin at 0.
+        """
+        records, buy, lots, buy_quote, quote, buy_trades, trades, *rest = sums
+        base, first_moment, second_moment, high, at_high, at_low, least, most = rest
+        delta = self.buy_lots - self.sell_lots
+        self.records += records
+        self.buy_lots += buy
+        self.sell_lots += lots - buy
+        self.buy_quote += buy_quote
+        self.sell_quote += quote - buy_quote
+        self.buy_trades += buy_trades
+        self.sell_trades += trades - buy_trades
+        self.square_quote += base * (base * lots + 2 * first_moment) + second_moment
+        if high >= self.high_ticks:
+            self.high_ticks, self.cot_high_lots = high, delta + at_high
         if base <= self.low_ticks:
-            self.low_ticks, self.cot_low_lots = base, sums.at_low
-        if sums.least < self.min_delta_lots:
-            self.min_delta_lots = sums.least
-        if sums.most > self.max_delta_lots:
-            self.max_delta_lots = sums.most
+            self.low_ticks, self.cot_low_lots = base, delta + at_low
+        if delta + least < self.min_delta_lots:
+            self.min_delta_lots = delta + least
+        if delta + most > self.max_delta_lots:
+            self.max_delta_lots = delta + most
 
     def over(self, burst: Burst) -> int:
         """A burst ended inside this tally; returns from how many levels on the next one counts."""

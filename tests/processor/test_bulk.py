@@ -5,17 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderflow.ledger import ConsecutiveLedger
 from orderflow.mixed import MIXED_COLUMNS, MixedTrades, grouped, joined
-from orderflow.trade import Connected, InstrumentChanged, Watermark
+from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
 from processor import bulk, checkpoint
+from processor import waiting as waits
 from processor.engine import Engine
-from processor.waiting import ENOUGH_MIXED, Waiting
+from processor.waiting import Waiting
 
 START_MS = 1_735_689_600_000
 NAMES = [f"somewhere:spot:C{number}USDT" for number in range(5)]
@@ -85,6 +88,7 @@ def state(made: Engine) -> list[Any]:
     states = []
     for stream in made.streams.values():
         for minute in stream.minutes.values():
+            minute.ladder.settle()
             minute.ladder.largest.sort()
         states.append(msgspec.json.decode(checkpoint.encode(stream, [])))
     return states
@@ -171,20 +175,69 @@ def test_rows_far_apart_are_counted_without_a_wide_array() -> None:
     assert state(at_once) == state(one_by_one)
 
 
-def test_bursts_wait_for_each_other_and_keep_their_place() -> None:
-    """Bursts are applied together, after the batches before them and before those behind."""
+def told(made: Engine) -> list[Any]:
+    """What every stream answers with: its bars and cells, what was counted and missed, VPIN."""
+    return [
+        (
+            [(m.bar(stream.instrument), m.cell_bars(stream.instrument)) for m in minutes],
+            stream.ledger.counts,
+            stream.ledger.gaps() if isinstance(stream.ledger, ConsecutiveLedger) else [],
+            stream.toxicity.reading(),
+        )
+        for stream in made.streams.values()
+        for minutes in [[stream.minutes[start] for start in sorted(stream.minutes)]]
+    ]
+
+
+def settle(made: Engine, due: list[MixedTrades | TradeBatch]) -> None:
+    """What is due, into the engine."""
+    for one in due:
+        made.handle(one)
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 9), min_size=2, max_size=25))
+@settings(max_examples=80, deadline=None)
+def test_waiting_changes_nothing(seed: int, steps: list[int]) -> None:
+    """Bursts and batches, holes among them, that wait or are handed out in parts: one content."""
+    market, waited, at_once = Market(seed), engine(), engine()
+    waiting = Waiting()
+    with patch.object(waits, "ENOUGH_MIXED", 300), patch.object(waits, "SLICE", 40):
+        for step in steps:
+            odd = market.draw.choice(("", "", "", "hole"))
+            burst = market.burst(market.draw.randint(1, 120), odd)
+            settle(at_once, list(burst.batches()))
+            for one in burst.batches() if step > 6 else [burst]:
+                settle(waited, waiting.add(one))
+            if step in {3, 4}:
+                name = NAMES[seed % len(NAMES)]
+                settle(waited, waiting.take(name) if step == 3 else waiting.take_some())
+                assert step == 4 or name not in waiting
+            assert {name for name in NAMES if waiting.size(name)} == waiting.names()
+        while some := waiting.take_some():
+            settle(waited, some)
+    assert not waiting.names()
+    assert told(waited) == told(at_once)
+
+
+def test_enough_bursts_are_handed_out_in_slices() -> None:
+    """A pile goes out a slice per burst that comes, whole instruments at a time."""
     market, waiting = Market(4), Waiting()
-    bursts = [market.burst(40, "") for _ in range(2)]
-    early, late = market.burst(5, "").batch(0), market.burst(5, "").batch(0)
-    assert waiting.add(early) == []
-    assert waiting.add(bursts[0]) == [early]
-    assert waiting.add(bursts[1]) == []
-    assert sum(waiting.size(name) for name in NAMES) == 80
-    (due,) = waiting.add(late)
-    assert isinstance(due, MixedTrades)
-    assert len(due) == 80
-    assert waiting.take_all() == [late]
-    whole = [market.burst(ENOUGH_MIXED // 2, "") for _ in range(2)]
-    assert waiting.add(whole[0]) == []
-    assert [len(one) for one in waiting.add(whole[1])] == [ENOUGH_MIXED]
-    assert waiting.take(NAMES[0]) == []
+    with patch.object(waits, "ENOUGH_MIXED", 400), patch.object(waits, "SLICE", 10):
+        assert waiting.add(market.burst(200, "")) == []
+        first = waiting.add(market.burst(200, ""))
+        assert [len(one.instruments) for one in first if isinstance(one, MixedTrades)] == [1]
+        assert sum(waiting.size(name) for name in NAMES) == 400 - len(first[0])
+        more = waiting.add(market.burst(5, ""))
+        assert len(more) == 1
+        assert sum(map(len, waiting.take_all())) == 405 - len(first[0]) - len(more[0])
+
+
+def test_what_a_burst_cannot_say_waits_as_a_batch() -> None:
+    """A batch with rejected trades takes the trades before it out of the bursts that wait."""
+    market, waiting = Market(5), Waiting()
+    assert waiting.add(market.burst(60, "")) == []
+    odd = market.burst(1, "").batch(0)
+    odd.rejected = [(10**6, "zero_qty")]
+    before = waiting.size(odd.instrument)
+    assert sum(map(len, waiting.add(odd))) == before
+    assert waiting.take(odd.instrument) == [odd]
