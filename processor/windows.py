@@ -70,20 +70,27 @@ def footprint_of(
 
 
 def profiles(stream: Stream, minute_ms: int) -> dict[str, FootprintBar]:
-    """The rolling window of every timeframe up to a minute, on its served rows."""
+    """The rolling window of every timeframe up to a minute, on its served rows or wider ones.
+
+    Each window ends where the shorter one does, so only what lies before that is merged anew.
+    """
     instrument = stream.instrument
     found = stream.grids.at(minute_ms - 1, instrument.tick_size, stream.history.hour_ranges)
-    bars = {}
+    bars: dict[str, FootprintBar] = {}
+    parts: list[FootprintBar] = []
+    since = minute_ms
     for name, length in TIMEFRAMES.items():
-        piece = footprint_of(
-            stream,
-            rolling(minute_ms - 1, length),
-            minute_ms,
-            depth="rows",
-            row_size=served_row(found.row_size, found.hour_range, name),
-        )
-        if piece is not None:
-            bars[name] = piece[0]
+        window = rolling(minute_ms - 1, length)
+        row = served_row(found.row_size, found.hour_range, name)
+        older = Window(window.start_ms, since)
+        before = pieces(stream, older, minute_ms, depth="rows", row_size=row)
+        parts = [*(bar for bar, _ in before), *parts]
+        since = window.start_ms
+        if parts:
+            total = footprint.then(parts)
+            parts = [total.coarsened(max(row, total.row_size))]
+            span = msgspec.structs.replace(total.flow, start_ms=since, end_ms=window.end_ms)
+            bars[name] = msgspec.structs.replace(parts[0], flow=span)
     return bars
 
 

@@ -89,13 +89,34 @@ def value_area(
     """
     rows = sorted(volumes)
     lots = [volumes[row] for row in rows]
-    width = 1 if method == "single" else 2
     enough = pct * sum(lots)
-    low = high = rows.index(poc)
-    inside = lots[low]
+    by_rows = _by_single_rows if method == "single" else _by_pairs
+    low, high, inside = by_rows(lots, rows.index(poc), enough)
+    return rows[low], rows[high], inside
+
+
+def _by_single_rows(lots: list[int], poc: int, enough: int) -> tuple[int, int, int]:
+    """The steps of `value_area` a row at a time: places of the lowest and highest, lots inside."""
+    low, high, inside = poc, poc + 1, lots[poc]
+    count = len(lots)
+    while 100 * inside < enough and (low or high < count):
+        above = lots[high] if high < count else -1
+        below = lots[low - 1] if low else -1
+        if above >= below:
+            high += 1
+            inside += above
+        else:
+            low -= 1
+            inside += below
+    return low, high - 1, inside
+
+
+def _by_pairs(lots: list[int], poc: int, enough: int) -> tuple[int, int, int]:
+    """The same two rows at a time."""
+    low = high = poc
+    inside = lots[poc]
     while 100 * inside < enough:
-        above = lots[high + 1 : high + 1 + width]
-        below = lots[max(0, low - width) : low]
+        above, below = lots[high + 1 : high + 3], lots[max(0, low - 2) : low]
         above_lots, below_lots = sum(above), sum(below)
         if above and (not below or above_lots >= below_lots):
             high += len(above)
@@ -103,7 +124,7 @@ def value_area(
         else:
             low -= len(below)
             inside += below_lots
-    return rows[low], rows[high], inside
+    return low, high, inside
 
 
 def profile(rows: Rows, *, method: Method = "single", pct: int = VALUE_AREA_PCT) -> Profile | None:
