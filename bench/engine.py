@@ -174,8 +174,8 @@ def applied(found: Engine) -> int:
 OFF: dict[str, list[tuple[Any, str, Callable[..., Any]]]] = {
     "volume at price (profile, footprint)": [(Spans, "rows", lambda spans: [()] * spans.count)],
     "size classes": [
-        (Spans, "classes", lambda spans: [None] * spans.count),
-        (Ladder, "add_sizes", lambda ladder, sizes: None),
+        (Spans, "classes", lambda spans: [(0, None)] * spans.count),
+        (Ladder, "add_sizes", lambda ladder, lowest, sizes: None),
     ],
     "largest prints": [(Spans, "large", lambda spans: iter(()))],
     "sweeps": [

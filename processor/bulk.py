@@ -164,9 +164,8 @@ def _tallies(spans: Spans, minutes: list[Minute]) -> None:
 
 def _ladders(spans: Spans, ladders: list[Ladder]) -> None:
     """Volume at price, size classes and prints that may be among the largest."""
-    sizes = spans.classes()
-    for place, (ladder, found) in enumerate(zip(ladders, spans.rows(), strict=True)):
-        ladder.add_sizes(sizes[place])
+    for ladder, found, sizes in zip(ladders, spans.rows(), spans.classes(), strict=True):
+        ladder.add_sizes(*sizes)
         rows = ladder.rows
         for number, buy, sell, trades in found:
             if number in rows:

@@ -38,9 +38,10 @@ class Crowd:
         self.waiting = 0
         self.least = -1
 
-    def add_sizes(self, sizes: Block) -> bool:
-        """Sums of one burst; True when the crowd has to be settled before the next."""
-        self.sizes += sizes
+    def add_sizes(self, lowest: int, sizes: Block) -> bool:
+        """Sums of one burst from a size class on; True when the crowd has to be settled before
+        the next."""
+        self.sizes[lowest : lowest + len(sizes)] += sizes
         self.bursts += 1
         return self.bursts >= MOST_BURSTS
 

@@ -41,11 +41,11 @@ class Ladder(msgspec.Struct, omit_defaults=True):
         crowd: Crowd | None = self.crowd
         return self.least_kept if crowd is None else max(self.least_kept, crowd.least)
 
-    def add_sizes(self, sizes: Block) -> None:
-        """Sums by size class of one burst, as a `Crowd` takes them."""
+    def add_sizes(self, lowest: int, sizes: Block) -> None:
+        """Sums of one burst by size class, as a `Crowd` takes them."""
         if self.crowd is None:
             self.crowd = Crowd()
-        if self.crowd.add_sizes(sizes):
+        if self.crowd.add_sizes(lowest, sizes):
             self.settle()
 
     def offer(self, prints: Block) -> None:

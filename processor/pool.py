@@ -17,6 +17,8 @@ from orderflow.trade import TradeBatch
 
 Place = tuple[str, int]
 """An instrument and its scale."""
+PER_INSTRUMENT = 64
+"""An instrument costs as much as so many of its trades."""
 TAKEN = 0
 """The number of trades that were taken out of their burst."""
 
@@ -48,12 +50,12 @@ class Pile:
         return ((name, end - start) for (name, _), (start, end) in self._groups.items())
 
     def next(self, least: int) -> MixedTrades | None:
-        """The next instruments, with at least so many trades where there are as many."""
+        """The next instruments, that cost at least as so many trades where there are as many."""
         chosen: list[Place] = []
         count = 0
         for place, (start, end) in self._groups.items():
             chosen.append(place)
-            count += end - start
+            count += end - start + PER_INSTRUMENT
             if count >= least:
                 break
         return self._take(chosen) if chosen else None

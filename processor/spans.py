@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orderflow.mixed import Column, MixedTrades
-from processor.crowd import CLASSES, Block
+from processor.crowd import Block
 from processor.fold import POWERS
 from processor.sweep import LEAST_LEVELS, Burst
 
@@ -142,19 +142,22 @@ class Spans:
         sums = [column[used].astype(np.int64) for column in (total, buys, counts)]
         return (used if found is None else found[used], sums[0], sums[1], sums[2])
 
-    def classes(self) -> Block:
-        """By span and size class (the bit length of the whole notional): buy lots, sell lots, buy
-        prints and sell prints."""
+    def classes(self) -> Iterator[tuple[int, Block]]:
+        """Of every span its lowest size class (the bit length of the whole notional), and from it
+        on by class: buy lots, sell lots, buy prints and sell prints."""
         t = self.trades
         notional = self.turnover * self._each(self.ground.times) // self._each(self.ground.per)
-        place = np.searchsorted(POWERS, notional, side="right") + self.number * CLASSES
-        width = self.count * CLASSES
-        sums = np.empty((width, 4), dtype=np.int64)
-        sums[:, 0] = np.bincount(place, self.bought, width)
-        sums[:, 1] = np.bincount(place, t.qty_lots - self.bought, width)
-        sums[:, 2] = np.bincount(place, t.side, width)
-        sums[:, 3] = np.bincount(place, 1 - t.side, width)
-        return sums.reshape(self.count, CLASSES, 4)
+        number = np.searchsorted(POWERS, notional, side="right")
+        lowest = np.minimum.reduceat(number, self.starts)
+        width = np.maximum.reduceat(number, self.starts) - lowest + 1
+        offsets = np.concatenate(([0], width.cumsum()))
+        place = number + self._each(offsets[:-1] - lowest)
+        sums = np.empty((int(offsets[-1]), 4), dtype=np.int64)
+        sold = t.qty_lots - self.bought
+        for column, weights in enumerate((self.bought, sold, t.side, 1 - t.side)):
+            sums[:, column] = np.bincount(place, weights)
+        cuts = (sums[start:stop] for start, stop in pairwise(offsets.tolist()))
+        return zip(lowest.tolist(), cuts, strict=True)
 
     def large(self) -> Iterator[tuple[int, Block]]:
         """(span, prints as a `Crowd` takes them) of prints that may be among the largest of their

@@ -15,8 +15,8 @@ ENOUGH = 1_024
 """So many trades of one instrument are applied at once."""
 ENOUGH_MIXED = 131_072
 """So many trades of many instruments are sorted by instrument, to be applied in slices."""
-SLICE = 8_192
-"""Trades of a slice: more would hold up everything else in the process."""
+SLICE = 12_288
+"""What a slice costs, in trades: more would hold up everything else in the process."""
 
 Trades = TradeBatch | MixedTrades
 
