@@ -73,6 +73,20 @@ def flows_from_bytes(
     return flows
 
 
+def spans_from_bytes(data: bytes) -> list[tuple[int, int]]:
+    """(start_ms, end_ms) of every bar of `flows_to_bytes`, without making the bars."""
+    count, columns = msgspec.msgpack.decode(zlib.decompress(data))
+    steps, lengths = (columns[NUMBER_FIELDS.index(name)] for name in ("start_ms", "end_ms"))
+    steps = steps * count if len(steps) == 1 else steps
+    lengths = lengths * count if len(lengths) == 1 else lengths
+    found, end_ms = [], 0
+    for step, length in zip(steps, lengths, strict=True):
+        start_ms = end_ms + step
+        end_ms = start_ms + length
+        found.append((start_ms, end_ms))
+    return found
+
+
 def qualities_to_bytes(qualities: Sequence[Quality]) -> bytes:
     """Evidence of the same bars; gaps are rare and kept as they are."""
     columns: list[list[Any]] = [

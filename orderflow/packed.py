@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orderflow import footprint, varint
-from orderflow.columns import FAST, NAME_FIELDS, SMALL, flows_from_bytes, flows_to_bytes
+from orderflow.columns import (
+    FAST,
+    NAME_FIELDS,
+    SMALL,
+    flows_from_bytes,
+    flows_to_bytes,
+    spans_from_bytes,
+)
 from orderflow.errors import MergeError
 from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar, Row, sum_rows
@@ -179,6 +186,11 @@ def rows_between(block: PackedBars, span: slice) -> dict[int, Row]:
 def flows_of(block: PackedBars) -> list[FlowBar]:
     """The flows of the single bars; MergeError when they were dropped."""
     return _flows(block, _single(block))
+
+
+def spans_of(block: PackedBars) -> list[tuple[int, int]]:
+    """(start_ms, end_ms) of the single bars; MergeError when they were dropped."""
+    return spans_from_bytes(_single(block).flows)
 
 
 def merged_rows(

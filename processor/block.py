@@ -19,8 +19,9 @@ from orderflow.packed import PackedBars
 Piece = tuple[FootprintBar, Quality]
 """A bar and the evidence behind it."""
 
-Depth = Literal["flow", "rows", "all"]
-"""What a merge is for: the flow alone, volume at price as well, or the prints by size too."""
+Depth = Literal["histogram", "flow", "rows", "all"]
+"""What a merge is for: volume at price alone (flow and evidence of a packed hour are then not made
+for its part), the flow alone, both, or the prints by size too."""
 
 
 class Block(msgspec.Struct, gc=False, frozen=True):
@@ -68,6 +69,8 @@ def part_of(
     block: Block, start_ms: int, end_ms: int, depth: Depth, row_size: Decimal
 ) -> Piece | None:
     """The minutes that start in [start_ms, end_ms) as one."""
+    if depth == "histogram":
+        return _histogram_of(block, start_ms, end_ms, row_size)
     flows = packed.flows_of(block.bars)
     chosen = [k for k, bar in enumerate(flows) if start_ms <= bar.start_ms < end_ms]
     if not chosen:
@@ -84,6 +87,18 @@ def part_of(
     return part.coarsened(row_size), quality
 
 
+def _histogram_of(block: Block, start_ms: int, end_ms: int, row_size: Decimal) -> Piece | None:
+    """Only the rows of the minutes that start in [start_ms, end_ms)."""
+    spans = packed.spans_of(block.bars)
+    chosen = [k for k, (start, _) in enumerate(spans) if start_ms <= start < end_ms]
+    if not chosen:
+        return None
+    first, last, bars = chosen[0], chosen[-1], block.bars
+    total = FlowBar(spans[first][0], spans[last][1], bars.tick_size, bars.lot_size)
+    rows = packed.rows_between(bars, slice(first, last + 1))
+    return FootprintBar(total, bars.row_size, rows).coarsened(row_size), block.quality
+
+
 def whole_of(blocks: Sequence[Block], depth: Depth, row_size: Decimal) -> Piece:
     """Consecutive blocks as one."""
     quality = merge_qualities([block.quality for block in blocks], in_time=True)
@@ -91,5 +106,5 @@ def whole_of(blocks: Sequence[Block], depth: Depth, row_size: Decimal) -> Piece:
     if depth == "all":
         return packed.then(parts).coarsened(row_size), quality
     total = functools.reduce(flow.then, [block.flow for block in blocks])
-    rows = packed.merged_rows(parts, row_size) if depth == "rows" else {}
+    rows = {} if depth == "flow" else packed.merged_rows(parts, row_size)
     return FootprintBar(total, row_size, rows), quality

@@ -62,7 +62,7 @@ class ClosedMinute(msgspec.Struct, gc=False):
         """The minute with as much as a merge is for."""
         if depth == "all":
             return self.bar
-        return FootprintBar(self.flow, self.row_size, self._rows() if depth == "rows" else {})
+        return FootprintBar(self.flow, self.row_size, {} if depth == "flow" else self._rows())
 
     def _rows(self) -> dict[int, Row]:
         values = self.packed

@@ -70,7 +70,8 @@ def footprint_of(
 
 
 def profiles(stream: Stream, minute_ms: int) -> dict[str, FootprintBar]:
-    """The rolling window of every timeframe up to a minute, on its served rows or wider ones.
+    """Volume at price of the rolling window of every timeframe up to a minute, on its served rows
+    or wider ones; the flows are left empty.
 
     Each window ends where the shorter one does, so only what lies before that is merged anew.
     """
@@ -83,8 +84,8 @@ def profiles(stream: Stream, minute_ms: int) -> dict[str, FootprintBar]:
         window = rolling(minute_ms - 1, length)
         row = served_row(found.row_size, found.hour_range, name)
         older = Window(window.start_ms, since)
-        before = pieces(stream, older, minute_ms, depth="rows", row_size=row)
-        parts = [*(bar for bar, _ in before), *parts]
+        before = pieces(stream, older, minute_ms, depth="histogram", row_size=row)
+        parts = [*(_without_flow(bar) for bar, _ in before), *parts]
         since = window.start_ms
         if parts:
             total = footprint.then(parts)
@@ -92,6 +93,12 @@ def profiles(stream: Stream, minute_ms: int) -> dict[str, FootprintBar]:
             span = msgspec.structs.replace(total.flow, start_ms=since, end_ms=window.end_ms)
             bars[name] = msgspec.structs.replace(parts[0], flow=span)
     return bars
+
+
+def _without_flow(bar: FootprintBar) -> FootprintBar:
+    span = bar.flow
+    empty = FlowBar(span.start_ms, span.end_ms, span.tick_size, span.lot_size)
+    return FootprintBar(empty, bar.row_size, bar.rows)
 
 
 def whole_quality(parts: list[Quality], window: Window, now_ms: int) -> Quality:
