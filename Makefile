@@ -50,8 +50,8 @@ test-mongo: $(STAMP) ## Run the store suite and a fail-over against a real repli
 	@MONGO_TEST_URI='$(URI)' $(BIN)/python -m pytest tests/contracts/test_store.py tests/backbone/test_mongo_store.py \
 		-k 'mongo] or identical or their_index or what_expired or validation or across_chunks or step_down'
 
-test-containers: $(STAMP) ## Build the Dockerfile and run compose's application half in podman (root, minutes)
-	CONTAINERS=1 $(BIN)/python -m pytest -q -rs -s -p no:xdist tests/deploy/test_containers.py
+test-containers: $(STAMP) ## Build the Dockerfile and run compose's application half in podman; the firewall (root, minutes)
+	CONTAINERS=1 $(BIN)/python -m pytest -q -rs -s -p no:xdist tests/deploy/test_firewall.py tests/deploy/test_containers.py
 
 check: $(STAMP) ## Format, lint, types, layers, docs
 	$(BIN)/ruff format --check .

@@ -101,7 +101,7 @@ class Box:
         self.networks: list[str] = []
 
     def run(
-        self, *words: str | Path, check: bool = True, wait_s: float = 900
+        self, *words: str | Path, check: bool = True, wait_s: float = 1_800
     ) -> subprocess.CompletedProcess[str]:
         """A command with this configuration; its error output is in the failure."""
         done = subprocess.run(
@@ -142,7 +142,7 @@ class Box:
                 break
         mounts += ["--volume", "/etc/ssl/certs:/etc/ssl/certs:ro"]
         words = ["--isolation=chroot", "--format", "docker", "--pull-never", "--network", "host"]
-        self.run("buildah", "bud", *words, *mounts, "-t", IMAGE, ".", wait_s=1_800)
+        self.run("buildah", "bud", *words, *mounts, "-t", IMAGE, ".")
 
     # Containers
 
