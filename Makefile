@@ -39,7 +39,7 @@ evaluate: $(STAMP) ## Ask an agent 38 questions about the real day (AGENT=module
 	$(BIN)/python -m evaluation $(if $(AGENT),--agent '$(AGENT)',--at-least 100)
 
 fuzz: $(STAMP) ## Send 50,000 damaged JSON-RPC messages to a running server
-	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 1200
+	FUZZ_MESSAGES=50000 $(BIN)/python -m pytest -q tests/mcp_server/test_fuzzed_messages.py --timeout 7200
 
 attack: $(STAMP) ## Send 100,000 malformed requests and try 1,000 wrong keys; writes build/attack.json
 	ATTACK_REQUESTS=100000 $(BIN)/python -m pytest -q -s tests/mcp_server/test_malformed_requests.py --timeout 6000
