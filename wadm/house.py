@@ -15,7 +15,7 @@ from rich.table import Table
 from backbone.settings import Settings, read_settings
 from backbone.store import LIVE, STORES
 from backbone.telemetry import configure_logs
-from orderflow.errors import ConfigError
+from orderflow.errors import ConfigError, StoreError
 from wadm import apart
 from wadm.compose import SIMULATED
 from wadm.loops import run
@@ -96,7 +96,13 @@ def migrate(
     """Copy one store into another, and compare them; stop the processor before."""
     if {source, target} != KINDS:
         raise ConfigError(f"migrate from one to the other of: {', '.join(sorted(KINDS))}")
-    copied = run(_migrated(_settings(), source, target, _source(simulated=simulated)))
+    settings = _settings()
+    copied = run(_migrated(settings, source, target, _source(simulated=simulated)))
+    if not any(copied.values()):
+        raise StoreError(
+            f"{source} holds nothing (data folder {settings.data_dir}); "
+            "the demo's store is meant with `--simulated`"
+        )
     table = Table("collection", "records", title=f"{source} to {target}: equal")
     for name, count in copied.items():
         table.add_row(name, str(count))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,11 @@ async def filled(settings: Settings) -> Store:
     for generation in (b"1", b"2"):
         await store.save_checkpoints({"v:spot:A": generation * 3_000, "v:perp:A": b"x"})
     return store
+
+
+async def filled_and_closed(settings: Settings) -> None:
+    store = await filled(settings)
+    await store.close()
 
 
 @pytest.mark.parametrize(("one", "other"), [("sqlite", "mongo"), ("mongo", "sqlite")])
@@ -97,17 +104,23 @@ async def test_checkpoints_are_compared(tmp_path: Path, request: pytest.FixtureR
 def test_command(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`wadm migrate sqlite mongo` and back say what they moved; wrong names are refused."""
+    """`wadm migrate sqlite mongo` and back say what they moved; wrong names and a store with
+    nothing in it are refused."""
     runner = CliRunner()
     uri = request.getfixturevalue("mongo")
     with store_settings("mongo", tmp_path, request) as settings:
         monkeypatch.setenv("WADM_DATA_DIR", str(tmp_path / "var"))
         monkeypatch.setenv("WADM_MONGO_URI", uri)
         monkeypatch.setenv("WADM_MONGO_DATABASE", settings.mongo_database)
+        empty = runner.invoke(command.app, ["migrate", "sqlite", "mongo"])
+        assert isinstance(empty.exception, StoreError)
+        assert "holds nothing" in str(empty.exception)
+        with store_settings("sqlite", tmp_path / "var", request) as embedded:
+            asyncio.run(filled_and_closed(embedded))
         for words in (["sqlite", "mongo"], ["mongo", "sqlite"]):
             result = runner.invoke(command.app, ["migrate", *words])
             assert result.exit_code == 0, result.output
-            assert "checkpoints" in result.output
+            assert re.search("checkpoints +│ 2 ", result.output), result.output
         for words in (["sqlite", "sqlite"], ["memory", "mongo"], ["sqlite", "redis"]):
             result = runner.invoke(command.app, ["migrate", *words])
             assert result.exit_code != 0
