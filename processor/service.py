@@ -44,6 +44,8 @@ TICK_MS = 100
 PENDING_RECORDS = 20_000
 """More results than this waiting for the store, and the processor takes nothing more until some
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
+PAST_RECORDS = 500
+"""So many records of before the observation wait at once: what is live waits behind few of them."""
 TRADES_PER_TURN = 500
 FILL_EVERY_S = 1.0
 
@@ -161,9 +163,10 @@ class ProcessorService:
             if start not in stream.minutes and start > stream.last_event_ms - KEPT_MS:
                 stream.history.put(minute.bar, minute.quality)
         self.engine.version += 1
-        while len(self.writer.pending) > PENDING_RECORDS // 2:  # noqa: ASYNC110 (a write makes room)
-            await asyncio.sleep(self.tick_ms / 1_000)
-        self.writer.later(records)
+        for begin in range(0, len(records), PAST_RECORDS):
+            while len(self.writer.pending) > PAST_RECORDS:  # noqa: ASYNC110 (a write makes room)
+                await asyncio.sleep(self.tick_ms / 1_000)
+            self.writer.later(records[begin : begin + PAST_RECORDS])
 
     # Work
 

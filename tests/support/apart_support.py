@@ -42,6 +42,7 @@ class House:
             "mongo_uri_file": str(uri),
             "mongo_database": f"wadm_{folder.name.replace('-', '_')}",
             "log_level": "info",
+            "backfill": "0",
             **urls,
         }
 
