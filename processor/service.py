@@ -71,7 +71,7 @@ class ProcessorService:
         self.mono_ms = mono_ms
         self.engine = Engine(settings.fixed_row_sizes, first_repair_id=wall_ms())
         self.clocks: dict[str, VenueClock] = {}
-        self._waiting = Settling(self.engine, self.now_ms, self.perf_s, apart=apart)
+        self._waiting = Settling(self.engine, self.now_ms, self.perf_s)
         self.view = ProcessorView(self.engine, source, self.now_ms, self._waiting.settle)
         self.view.queued = self._waiting.queued
         self.writer = Writer(self.engine, store, self._waiting.settle, mono_ms, apart=apart)

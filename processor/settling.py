@@ -10,9 +10,8 @@ from processor.waiting import Trades, Waiting
 
 FEW = 256
 """So few trades are applied at every tick; more wait for each other, at most this long:"""
-SETTLE_MS = 1_000
-SETTLE_APART_MS = 250
-"""Servers apart are told the state this often."""
+SETTLE_MS = 100
+"""With a second's worth an answer at 10,000 trades/s came 470 ms late, with this 33 ms."""
 TURN_S = 0.003
 """Work on one stream after another lets the event loop turn this often."""
 
@@ -25,13 +24,10 @@ class Settling:
         engine: Engine,
         now_ms: Callable[[str], int],
         perf_s: Callable[[], float],
-        *,
-        apart: bool = False,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
         self._perf_s = perf_s
-        self._every_ms = SETTLE_APART_MS if apart else SETTLE_MS
         self._settled_ms = 0
         self._waiting = Waiting()
         self.queued = self._waiting.size
@@ -69,7 +65,7 @@ class Settling:
     async def tick(self, mono_ms: int) -> None:
         """Few trades cost little at once; many wait until a minute is over or for long enough."""
         few = len(self._waiting) <= FEW
-        if few or mono_ms - self._settled_ms >= self._every_ms or self._wanted():
+        if few or mono_ms - self._settled_ms >= SETTLE_MS or self._wanted():
             await self.settle_slowly()
             self._settled_ms = mono_ms
 
