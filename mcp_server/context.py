@@ -53,6 +53,31 @@ def hours_asked(asked: Question) -> Hours:
     return "all" if asked.context == "all_hours" else "same"
 
 
+def days_back(hours: Hours) -> int:
+    """How many days of history a window is compared with."""
+    return SAME_HOUR_DAYS if hours == "same" else ALL_HOURS_DAYS
+
+
+def told(
+    name: str,
+    hours: Hours,
+    before_ms: int,
+    found: dict[str, InstrumentContext],
+    reason: str | None,
+) -> ContextReport:
+    """The context of a window that begins at `before_ms`, or why there is none."""
+    return ContextReport(
+        timeframe=name,
+        hours=hours,
+        days=days_back(hours),
+        least_n=LEAST_N,
+        before=iso(before_ms),
+        window=iso(before_ms) if found else None,
+        instruments=found,
+        reason=reason,
+    )
+
+
 class History(NamedTuple):
     """Merged histograms by measure, and how they were read."""
 
@@ -82,7 +107,6 @@ class Context:
         self, selection: Selection, name: str, window: Window, kind: str, hours: Hours
     ) -> ContextReport:
         """The context of a window: of its closed minutes when it rolls."""
-        days = SAME_HOUR_DAYS if hours == "same" else ALL_HOURS_DAYS
         now = max(self.live.now_ms(i.name) for i in selection.instruments)
         reason = None
         if name not in TIMEFRAMES:
@@ -96,16 +120,7 @@ class Context:
             seen = [part for part in parts if part is not None]
             before = min([before, *(part.window.start_ms for part in seen)])
             found, reason = await self._instruments(seen, name, hours)
-        return ContextReport(
-            timeframe=name,
-            hours=hours,
-            days=days,
-            least_n=LEAST_N,
-            before=iso(before),
-            window=iso(before) if found else None,
-            instruments=found,
-            reason=reason,
-        )
+        return told(name, hours, before, found, reason)
 
     async def _instruments(
         self, parts: Sequence[FootprintPart], name: str, hours: Hours
@@ -148,7 +163,7 @@ class Context:
         if known is not None and wall - known.read_wall_ms < FRESH_MS:
             return known
         starts = [hour] if hours == "same" else hours_of(name)
-        days = SAME_HOUR_DAYS if hours == "same" else ALL_HOURS_DAYS
+        days = days_back(hours)
         merged: dict[str, list[Histogram]] = {measure: [] for measure in MEASURES}
         for start in starts:
             series = series_name(name, start)

@@ -11,14 +11,10 @@ from typing import NamedTuple, TypeVar
 
 from backbone.clock import wall_ms
 from backbone.store.base import DISTRIBUTIONS, Query, Record, Store
-from mcp_server.context import AWAY, NOT_OVER, Hours, ranks_of
-from orderflow.answers import iso
+from mcp_server.context import AWAY, NOT_OVER, Hours, days_back, ranks_of, told
 from orderflow.context_reports import ContextReport, InstrumentContext
 from orderflow.distribution import (
-    ALL_HOURS_DAYS,
-    LEAST_N,
     MEASURES,
-    SAME_HOUR_DAYS,
     Page,
     hours_of,
     matching_hour,
@@ -30,7 +26,7 @@ from orderflow.errors import StoreError
 from orderflow.histogram import Histogram, merge
 from orderflow.parts import FootprintPart
 from orderflow.report import Report
-from orderflow.timeframe import DAY_MS, TIMEFRAMES, Window
+from orderflow.timeframe import DAY_MS, TIMEFRAMES
 
 R = TypeVar("R", bound=Report)
 Rows = Sequence[Sequence[FootprintPart]]
@@ -112,16 +108,17 @@ class PastContext:
                         one[column[0].instrument.name] = context
         except StoreError:
             found, reason = [{} for _ in rows], AWAY
+        starts = [parts[0].window.start_ms for parts in rows]
         return [
-            _report(parts[0], name, hours, one, reason)
-            for parts, one in zip(rows, found, strict=True)
+            told(name, hours, start, one, None if one else reason or NOT_OVER)
+            for start, one in zip(starts, found, strict=True)
         ]
 
     async def _column(
         self, column: Sequence[FootprintPart], name: str, hours: Hours, as_of_ms: int | None
     ) -> list[InstrumentContext | None]:
         """One instrument's contexts; None for a window that is not over."""
-        days = SAME_HOUR_DAYS if hours == "same" else ALL_HOURS_DAYS
+        days = days_back(hours)
         span = (column[0].window.start_ms - days * DAY_MS, column[-1].window.start_ms)
         sliding: dict[int, Sliding] = {}
         contexts: list[InstrumentContext | None] = []
@@ -192,23 +189,3 @@ class PastContext:
 def _kept(record: Record, series: str) -> Kept:
     page = page_from_body(record.start_ms, record.body)
     return Kept(page, series, record.revision, record.published_at_ms)
-
-
-def _report(
-    part: FootprintPart,
-    name: str,
-    hours: Hours,
-    found: dict[str, InstrumentContext],
-    reason: str | None,
-) -> ContextReport:
-    window: Window = part.window
-    return ContextReport(
-        timeframe=name,
-        hours=hours,
-        days=SAME_HOUR_DAYS if hours == "same" else ALL_HOURS_DAYS,
-        least_n=LEAST_N,
-        before=iso(window.start_ms),
-        window=iso(window.start_ms) if found else None,
-        instruments=found,
-        reason=reason if found or reason else NOT_OVER,
-    )

@@ -24,6 +24,7 @@ from orderflow.indicators import volume_profile
 from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, PERIODS
 from processor.chronicle import Due
 from processor.engine import WindowResult
+from processor.hours import DuePage
 from processor.stream import MinuteResult
 
 FOOTPRINT_KEPT_MS = {
@@ -108,22 +109,23 @@ def chronicle_records(due: Due, wall_ms: int) -> list[Record]:
         )
         for page in due.events
     ]
-    for hour in due.pages:
-        start = hour.page.start_ms
-        records.append(
-            Record(
-                collection=DISTRIBUTIONS,
-                instrument=hour.instrument,
-                timeframe=series_name(hour.timeframe, start),
-                start_ms=start,
-                revision=hour.revision,
-                applied_through_ms=page_end(start, hour.timeframe),
-                published_at_ms=wall_ms,
-                expires_at_ms=wall_ms + DISTRIBUTIONS_KEPT_MS,
-                body=page_to_body(hour.page),
-            )
-        )
-    return records
+    return records + [page_record(hour, wall_ms) for hour in due.pages]
+
+
+def page_record(hour: DuePage, wall_ms: int) -> Record:
+    """The histograms of an hour of day."""
+    start = hour.page.start_ms
+    return Record(
+        collection=DISTRIBUTIONS,
+        instrument=hour.instrument,
+        timeframe=series_name(hour.timeframe, start),
+        start_ms=start,
+        revision=hour.revision,
+        applied_through_ms=page_end(start, hour.timeframe),
+        published_at_ms=wall_ms,
+        expires_at_ms=wall_ms + DISTRIBUTIONS_KEPT_MS,
+        body=page_to_body(hour.page),
+    )
 
 
 def derivative_record(instrument: str, minute: DerivativeMinute, wall_ms: int) -> Record:

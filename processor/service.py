@@ -71,7 +71,7 @@ class ProcessorService:
         self.mono_ms = mono_ms
         self.engine = Engine(settings.fixed_row_sizes, first_repair_id=wall_ms())
         self.clocks: dict[str, VenueClock] = {}
-        self._waiting = Settling(self.engine, self.now_ms, self.perf_s)
+        self._waiting = Settling(self.engine, self.perf_s)
         self.view = ProcessorView(self.engine, source, self.now_ms, self._waiting.settle)
         self.view.queued = self._waiting.queued
         self.writer = Writer(self.engine, store, self._waiting.settle, mono_ms, apart=apart)
@@ -225,14 +225,12 @@ class ProcessorService:
             raise self._broken
         began = self.perf_s()
         known = await self.told.known(self.engine.streams, mono)
-        await self._waiting.tick(mono)
+        await self._waiting.settle_slowly()
         for name in known:
             now = self.now_ms(name)
-            settled = self._waiting.before_time(name, now)
             results = self.engine.advance_one(name, now, mono)
             self.derivatives.advance(name, now)
-            if settled:
-                self._note_ingestion(name, mono)
+            self._note_ingestion(name, mono)
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
@@ -241,7 +239,7 @@ class ProcessorService:
             if self.perf_s() - began > TURN_S:
                 await asyncio.sleep(0)
                 began = self.perf_s()
-        self.writer.mark(self._waiting.names())
+        self.writer.mark()
         await self.resuming.ask_who_is_there(mono)
         self.writer.persist(mono)
         while self.unwritten > PENDING_RECORDS:

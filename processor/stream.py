@@ -306,11 +306,6 @@ class Stream:
             results.append(self._publish(minute, now_ms, mono_ms, revision=revision))
         return results
 
-    def closes(self, now_ms: int) -> bool:
-        """True when the oldest minute that is not closed is over."""
-        start = self.next_close_ms
-        return start is not None and self.coverage.over(start + MINUTE_MS, now_ms)
-
     def _publish(self, minute: Minute, now_ms: int, mono_ms: int, *, revision: int) -> MinuteResult:
         start = minute.start_ms
         bar = minute.bar(self.instrument)

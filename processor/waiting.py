@@ -1,7 +1,7 @@
 """Trades that wait to be applied together: the busier, the more. Pure.
 
 Applying costs by the batch as well as by the trade, so batches of one instrument wait until they
-are worth it, until time is to be told (`take_all`) or until somebody asks (`take`). Bursts of many
+are worth it, until time is to be told (`take_some`) or until somebody asks (`take`). Bursts of many
 instruments wait for each other in the same way. The order within an instrument is kept.
 """
 
@@ -29,10 +29,6 @@ class Waiting:
         self._trades: dict[str, int] = {}
         self._pool = Pool()
         self._sliced = False
-
-    def __len__(self) -> int:
-        """Trades that wait, those of a pile that is being handed out left out."""
-        return len(self._pool) + sum(self._trades[name] for name in self._batches)
 
     def __contains__(self, name: str) -> bool:
         """True when trades of an instrument wait."""

@@ -97,9 +97,9 @@ class Writer:
         """What guards the store."""
         return self._breaker.status(self._mono_ms() / 1_000)
 
-    def mark(self, waiting: Sequence[str] = ()) -> None:
-        """Everything up to `position` was applied, but for trades of streams that are waiting."""
-        self._positions.mark([*self._changed(), *waiting], self.position)
+    def mark(self) -> None:
+        """Everything up to `position` was applied."""
+        self._positions.mark(self._changed(), self.position)
 
     def persist(self, mono: int) -> None:
         """Start writing what is due, unless a write is still under way."""

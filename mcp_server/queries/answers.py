@@ -160,7 +160,7 @@ class Queries:
         for parts in history:
             bar = footprint.beside([part.bar for part in parts])
             quality = merge_qualities([part.quality for part in parts])
-            rows = asked.detail != "summary" and asked.detail == "rows"
+            rows = asked.detail == "rows"
             bars.append(answers.footprint_bar_report(names, timeframe, bar, quality, rows=rows))
         bars = await self._in_context(bars, history, asked, timeframe)
         return reports.FootprintReport(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import store_support
 from bson.datetime_ms import DatetimeMS
 from mongo_support import (
     URI_VARIABLE,
@@ -64,18 +65,8 @@ async def store(uri: str, database: str) -> AsyncIterator[MongoStore]:
 
 
 def record(start: int, revision: int = 0, **changes: Any) -> Record:
-    values: dict[str, Any] = {
-        "collection": FOOTPRINTS,
-        "instrument": "v:spot:ABC",
-        "timeframe": "1m",
-        "start_ms": start,
-        "revision": revision,
-        "applied_through_ms": 0,
-        "published_at_ms": 1,
-        "expires_at_ms": wall_ms() + HOUR_MS,
-        "body": {"rows": [start, revision]},
-    }
-    return Record(**(values | changes))
+    own = {"expires_at_ms": wall_ms() + HOUR_MS, "body": {"rows": [start, revision]}}
+    return store_support.record(start, revision, **(own | changes))
 
 
 def query(collection: str = FOOTPRINTS, limit: int = 1_000) -> Query:

@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 
 from backbone.clock import wall_ms
-from backbone.store.base import DISTRIBUTIONS, Record
 from backbone.store.memory import MemoryStore
 from mcp_server.context import Context
 from orderflow.context_reports import RankReport
-from orderflow.distribution import Page, buckets, page_end, page_of, page_to_body, series_name
+from orderflow.distribution import Page, buckets, page_of
 from orderflow.flow import FlowBar
 from orderflow.symbols import Selection
 from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Window, rolling
 from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
 from processor.engine import Engine
+from processor.hours import DuePage
 from processor.live import ProcessorView
+from processor.records import page_record
 
 DAY = 1_735_689_600_000
 NOW = DAY + 13 * HOUR_MS + 50 * MINUTE_MS + 5_000
@@ -55,22 +56,7 @@ def page(start: int, volumes: list[int]) -> Page:
 
 
 async def put(store: MemoryStore, found: Page, published_ms: int, revision: int = 0) -> None:
-    start = found.start_ms
-    await store.put(
-        [
-            Record(
-                DISTRIBUTIONS,
-                NAME,
-                series_name("5m", start),
-                start,
-                revision,
-                page_end(start, "5m"),
-                published_ms,
-                published_ms + 90 * DAY_MS,
-                page_to_body(found),
-            )
-        ]
-    )
+    await store.put([page_record(DuePage(NAME, "5m", found, revision), published_ms)])
 
 
 async def volume(store: MemoryStore, hours: str, window: Window | None = None) -> RankReport:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbone.clock import wall_ms
-from backbone.store.base import DISTRIBUTIONS, Query, Record
+from backbone.store.base import Query, Record
 from backbone.store.memory import MemoryStore
 from mcp_server.context import AWAY, NOT_OVER, ranks_of
 from mcp_server.past_context import PastContext
@@ -27,7 +27,6 @@ from orderflow.distribution import (
     page_end,
     page_from_body,
     page_of,
-    page_to_body,
     series_name,
 )
 from orderflow.errors import StoreError
@@ -37,6 +36,8 @@ from orderflow.histogram import merge
 from orderflow.instrument import Instrument, Market
 from orderflow.parts import FootprintPart
 from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Window
+from processor.hours import DuePage
+from processor.records import page_record
 
 NAME = "somewhere:spot:ABCUSDT"
 TICK, LOT = Decimal("0.1"), Decimal("0.001")
@@ -70,17 +71,7 @@ def row(start: int, lots: int, now_ms: int | None = None) -> FootprintPart:
 def record(start: int, volumes: Sequence[int], at_ms: int, revision: int = 0) -> Record:
     """A page of the hour, as it was published at a time."""
     page = page_of(start, [buckets(flow(start, lots), LENGTH) for lots in volumes])
-    return Record(
-        DISTRIBUTIONS,
-        NAME,
-        series_name("5m", start),
-        start,
-        revision,
-        page_end(start, "5m"),
-        published(at_ms),
-        WALL + 90 * DAY_MS,
-        page_to_body(page),
-    )
+    return page_record(DuePage(NAME, "5m", page, revision), published(at_ms))
 
 
 async def contexts(
