@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from backbone.closings import Closings
 from orderflow.instrument import Instrument
 from orderflow.parts import FlowPart, FootprintPart
 from orderflow.timeframe import Window
@@ -99,6 +100,16 @@ class LiveView(Protocol):
     @property
     def version(self) -> int:
         """Grows with every change; an answer of one version never changes."""
+        ...
+
+    @property
+    def cursor(self) -> tuple[str, int]:
+        """Epoch and position of the newest update that is in every answer."""
+        ...
+
+    @property
+    def closings(self) -> Closings:
+        """Windows that closed or were revised, by the position of the update that said so."""
         ...
 
     def now_ms(self, instrument: str) -> int:

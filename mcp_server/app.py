@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backbone.settings import Settings
@@ -18,8 +18,12 @@ from mcp_server.http import Http, Metrics
 from mcp_server.late import Hosted, LateMcp
 from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
+from mcp_server.streaming.endpoint import StreamEndpoint
+from mcp_server.streaming.hub import Hub
 
 DRAIN_S = 5
+WS_MESSAGE_BYTES = 4_096
+"""A reader of the stream has nothing to say."""
 
 
 def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
@@ -35,18 +39,33 @@ def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlet
         return hosted(mcp, subscriptions, settings, tools)
 
     access = Access(queries.store, settings)
-    routes = Http(queries, metrics).routes(settings.base_path.rstrip("/"))
-    return application(LateMcp(make), access, settings, routes)
+    base = settings.base_path.rstrip("/")
+    hub = Hub(queries)
+    stream = StreamEndpoint(hub, settings.public_hosts.split(","))
+    routes = [
+        *Http(queries, metrics).routes(base),
+        Route(f"{base}/stream", stream),
+        WebSocketRoute(f"{base}/stream", stream),
+    ]
+    return application(LateMcp(make), access, settings, routes, hub)
 
 
 def application(
-    mcp: LateMcp, access: Access, settings: Settings, routes: Sequence[Route] = ()
+    mcp: LateMcp,
+    access: Access,
+    settings: Settings,
+    routes: Sequence[BaseRoute] = (),
+    hub: Hub | None = None,
 ) -> Starlette:
     """An MCP endpoint and routes behind our keys, budgets and name checks."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with access.running(), mcp.running():
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(access.running())
+            await stack.enter_async_context(mcp.running())
+            if hub is not None:
+                await stack.enter_async_context(hub.running())
             yield
 
     base = settings.base_path.rstrip("/")
@@ -61,6 +80,7 @@ def application(
     app.add_middleware(Guard)
     app.state.access = access
     app.state.mcp = mcp
+    app.state.hub = hub
     return app
 
 
@@ -114,9 +134,10 @@ class Whole:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that ends open listen streams on exit: they would hold it up."""
+    """uvicorn that ends open streams on exit: they would hold it up."""
 
     mcp: LateMcp | None = None
+    hub: Hub | None = None
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Close the streams first."""
@@ -124,9 +145,11 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def close_streams(self) -> None:
-        """End every open listen stream with its final result."""
+        """End every open stream; MCP's listen streams with their final result."""
         if self.mcp is not None:
             self.mcp.close_streams()
+        if self.hub is not None:
+            self.hub.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -145,7 +168,12 @@ def build_server(app: Starlette, settings: Settings) -> Server:
         timeout_graceful_shutdown=DRAIN_S,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
+        ws="websockets-sansio",
+        ws_max_size=WS_MESSAGE_BYTES,
+        ws_max_queue=1,
+        ws_per_message_deflate=False,
     )
     server = Server(config)
     server.mcp = app.state.mcp
+    server.hub = app.state.hub
     return server

@@ -60,7 +60,7 @@ def structured(report: Report, numbers: Numbers, max_tokens: int | None = None) 
 
 def etag(report: Report, numbers: Numbers) -> str:
     """A weak validator: equal for answers that differ in age only."""
-    body = ENCODERS[numbers].encode(_still(plain_data(report)))
+    body = ENCODERS[numbers].encode(still(plain_data(report)))
     return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
@@ -76,9 +76,10 @@ def _pruned(value: Any) -> Any:
     return value
 
 
-def _still(value: Any) -> Any:
+def still(value: Any) -> Any:
+    """Plain data without what moves with the clock alone."""
     if isinstance(value, dict):
-        return {name: _still(inner) for name, inner in value.items() if name not in MOVING}
+        return {name: still(inner) for name, inner in value.items() if name not in MOVING}
     if isinstance(value, list):
-        return [_still(inner) for inner in value]
+        return [still(inner) for inner in value]
     return value

@@ -7,7 +7,8 @@ import secrets
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope, Send
 
 from orderflow.errors import RequestError, StoreError
 from orderflow.reports import ErrorReport
@@ -15,6 +16,9 @@ from orderflow.reports import ErrorReport
 log = structlog.get_logger()
 
 CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "DATA_NOT_FOUND", 413: "INVALID_PARAMETER"}
+
+POLICY_VIOLATION = 1008
+"""Of a WebSocket that is closed because it is not allowed."""
 
 
 def problem(status: int, code: str, message: str, retry_after_s: int | None = None) -> JSONResponse:
@@ -28,6 +32,21 @@ def problem(status: int, code: str, message: str, retry_after_s: int | None = No
     )
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     return JSONResponse(body.model_dump(exclude_none=True), status, headers)
+
+
+async def refuse_handshake(answer: Response, scope: Scope, send: Send) -> None:
+    """Answer a WebSocket handshake with an HTTP problem, where the server can."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        return
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": answer.status_code,
+            "headers": answer.raw_headers,
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": bytes(answer.body)})
 
 
 async def on_request_error(request: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from backbone.closings import Closing, Closings
 from orderflow import grid
 from orderflow.completeness import Quality
 from orderflow.content import bar_hash
@@ -76,6 +77,7 @@ class Engine:
         self.said: dict[tuple[str, str, int], Said] = {}
         self.unknown = 0
         self.version = 0
+        self.closings = Closings()
 
     # Events
 
@@ -177,7 +179,16 @@ class Engine:
         self.version += 1
         closed = self._windows(stream, minutes, now_ms)
         stream.history.tidy(max(minute.bar.flow.start_ms for minute in minutes))
+        for minute in minutes:
+            self._note(minute, "1m")
+        for window in closed:
+            self._note(window, window.timeframe)
         return Results(minutes, closed, repairs)
+
+    def _note(self, result: MinuteResult | WindowResult, timeframe: str) -> None:
+        start, revision = result.bar.flow.start_ms, result.quality.revision
+        closing = Closing(self.version, result.instrument, timeframe, start, revision)
+        self.closings.add(closing)
 
     def _windows(
         self, stream: Stream, minutes: list[MinuteResult], now_ms: int

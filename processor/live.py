@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from backbone.clock import wall_ms
+from backbone.closings import Closings
 from backbone.live import StreamStatus
 from orderflow.instrument import Instrument
 from orderflow.parts import FlowPart, FootprintPart
@@ -30,6 +32,7 @@ class ProcessorView:
         self.source = source
         self.now_ms = now_ms
         self.restored = False
+        self._life = secrets.token_hex(4)
         self.ingestion = IngestionBook()
         self.durable: Callable[[], bool] = lambda: True
         self.dropped: Callable[[str], int] = lambda name: 0
@@ -48,6 +51,16 @@ class ProcessorView:
     def version(self) -> int:
         """Grows with every event."""
         return self.engine.version
+
+    @property
+    def cursor(self) -> tuple[str, int]:
+        """The life of this process, and the version."""
+        return self._life, self.engine.version
+
+    @property
+    def closings(self) -> Closings:
+        """Windows that closed or were revised, by version."""
+        return self.engine.closings
 
     def instruments(self) -> Sequence[Instrument]:
         """Every announced instrument."""

@@ -14,6 +14,7 @@ import structlog
 
 from backbone.bus.base import OLDEST, UPDATES, Bus, Delivery, Subscription
 from backbone.clock import VenueClock, monotonic_s
+from backbone.closings import Closing
 from backbone.live import StreamStatus
 from backbone.store.base import Store
 from backbone.updates import Update
@@ -178,12 +179,15 @@ class Replica(ProcessorView):
         if subscription.epoch != self._epoch or (self._position and position > self._position + 1):
             log.warning("replica.resync", position=position, expected=self._position + 1)
             self._epoch = subscription.epoch
-            self._resync()
+            self._resync(position - 1)
+        elif self._position == 0:
+            self.engine.closings.restart(position - 1)
         self._position = position
 
-    def _resync(self) -> None:
-        """Updates were missed: every closed minute is read from the store again."""
+    def _resync(self, unseen: int) -> None:
+        """Updates until `unseen` were missed: closed minutes are read from the store again."""
         self.resyncs += 1
+        self.engine.closings.restart(unseen)
         for stream in self.engine.streams.values():
             stream.history = MinuteHistory()
             self._load(stream)
@@ -191,8 +195,18 @@ class Replica(ProcessorView):
     def _take(self, update: Update) -> None:
         self.engine.version += 1
         if update.kind == "reset":
-            self._resync()
+            self._resync(self._position)
             return
+        if update.kind != "state":
+            self.engine.closings.add(
+                Closing(
+                    self._position,
+                    update.instrument,
+                    update.timeframe,
+                    update.start_ms,
+                    update.revision,
+                )
+            )
         market = update.instrument.rpartition(":")[0]
         self._clocks.setdefault(market, VenueClock()).observe(update.sent_ms)
         stream = self.engine.streams.get(update.instrument)

@@ -23,7 +23,7 @@ from mcp_server.access.caller import CALLER
 from mcp_server.access.oauth import ScopeError
 from mcp_server.access.streams import is_stream
 from mcp_server.late import KEY_ID
-from mcp_server.problems import problem
+from mcp_server.problems import problem, refuse_handshake
 from orderflow.errors import (
     ForbiddenError,
     InvalidParameterError,
@@ -52,6 +52,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or refuse with the documented error."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -80,6 +83,28 @@ class Gate:
         finally:
             if streaming:
                 self.access.streams.release(key.id)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As a GET that stays open; a refusal answers the handshake."""
+        name = self._name(scope["path"])
+        try:
+            _no_key_in_query(scope)
+            if not self.access.ring.required:
+                await self.app(scope, receive, send)
+                return
+            key = await self._key(scope, name)
+            await self._spend(key)
+            self.access.streams.hold(key.id)
+        except RequestError as error:
+            answer = problem(error.status, error.code, str(error), error.retry_after_s)
+            await refuse_handshake(answer, scope, send)
+            return
+        token = CALLER.set(lambda: self._current(key.id))
+        try:
+            await self.app({**scope, KEY_ID: key.id}, receive, send)
+        finally:
+            CALLER.reset(token)
+            self.access.streams.release(key.id)
 
     def _name(self, path: str) -> str:
         return path.removeprefix(self.base_path).lstrip("/").partition("/")[0]

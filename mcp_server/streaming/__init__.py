@@ -1,0 +1,1 @@
+"""The event stream: one protocol for server-sent events and WebSocket."""
