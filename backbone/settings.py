@@ -78,7 +78,8 @@ class Settings:
         60, "Budget of a key over REST and MCP together; a key may have another."
     )
     streams_per_key: int = _setting(
-        32, "Streams a key may hold open: MCP update streams of both eras together."
+        32,
+        "Streams a key may hold open: event streams and MCP update streams of both eras together.",
     )
     oauth_resource: str = _setting(
         "", "Public address of /mcp when it takes OAuth tokens beside API keys; empty: off."

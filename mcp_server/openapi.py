@@ -31,6 +31,8 @@ from mcp_server.parameters import (
 )
 from mcp_server.queries.indicators import INDICATOR, MOST_WINDOWS
 from mcp_server.queries.waits import CONDITIONS, LONGEST_S
+from mcp_server.streaming import described
+from mcp_server.streaming.subscription import STREAM
 from orderflow import reports
 from orderflow.context_reports import BaseRatesReport, EventsReport
 from orderflow.derivative_reports import DerivativesReport
@@ -149,6 +151,10 @@ PATHS: dict[str, tuple[str, tuple[str, ...], tuple[type[Report], ...]]] = {
 }
 
 
+ERROR = {"$ref": "#/components/schemas/ErrorReport"}
+PROBLEM = {"description": "Problem", "content": {"application/json": {"schema": ERROR}}}
+
+
 @functools.cache
 def document() -> bytes:
     """The document as JSON."""
@@ -168,7 +174,8 @@ def document() -> bytes:
                     "version": version("wadm"),
                     "description": "Exact, proven order-flow indicators. Read only.",
                 },
-                "paths": {path: {"get": _operation(path)} for path in PATHS},
+                "paths": {path: {"get": _operation(path)} for path in PATHS}
+                | {"/stream": {"get": _stream_operation()}},
                 "components": {"schemas": definitions["$defs"]},
             }
         ),
@@ -188,14 +195,22 @@ def _operation(path: str) -> dict[str, Any]:
     if "{symbol}" in path:
         text = "BTCUSDT, BTC/USDT:USDT, BINANCE:BTCUSDT.P, binance:perp:BTCUSDT"
         listed.insert(0, _parameter("symbol", "path", {"type": "string", "maxLength": 40}, text))
-    error = {"$ref": "#/components/schemas/ErrorReport"}
-    problem = {"description": "Problem", "content": {"application/json": {"schema": error}}}
     schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
     answer = {"description": "Answer", "content": {"application/json": {"schema": schema}}}
     return {
         "summary": title,
         "parameters": listed,
-        "responses": {"200": answer, "default": problem},
+        "responses": {"200": answer, "default": PROBLEM},
+    }
+
+
+def _stream_operation() -> dict[str, Any]:
+    known = PARAMETERS | described.PARAMETERS
+    listed = [_parameter(name, "query", *known[name]) for name in STREAM]
+    return {
+        "summary": described.TITLE,
+        "parameters": [*listed, described.LAST_EVENT_ID],
+        "responses": {"200": described.ANSWER, "default": PROBLEM},
     }
 
 

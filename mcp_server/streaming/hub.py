@@ -1,4 +1,4 @@
-"""Hub: looks at every topic somebody reads, at most five times a second, and wakes its readers.
+"""Hub: looks at every topic somebody reads when updates came, and wakes its readers.
 
 An answer is made and encoded once however many read it. A topic that nobody reads is kept up to
 date for a while, so that a reader that was cut off goes on where it was.
@@ -24,7 +24,10 @@ from orderflow.answers import iso
 from orderflow.errors import RateLimitError, RequestError, StoreError
 
 log = structlog.get_logger()
-STEP_S = 0.2
+STEP_S, POLL_S = 0.1, 0.02
+"""Looks are at least so far apart; whether updates came is asked so often."""
+IDLE_S = 0.25
+"""Without updates: for heartbeats, and for what time alone changes."""
 WHOLE_S = 1.0
 """What changes without trades (a window that became final) is looked at so often."""
 LINGER_S = 300.0
@@ -95,6 +98,7 @@ class Hub:
             seeded = self._clock() - self._born_s < YOUNG_S or (
                 cursor is not None and cursor.life != self.journal.life
             )
+            known = set(self.topics)
             made: list[Topic] = []
             try:
                 for spec in specs:
@@ -104,6 +108,9 @@ class Hub:
                 frames = self.journal.opened(listener, cursor)
             except BaseException:
                 self._left(listener, made)
+                for topic in made:
+                    if topic.name not in known:
+                        self._drop(topic)
                 raise
             self.listeners.add(listener)
         listener.told_s = self._clock()
@@ -118,8 +125,6 @@ class Hub:
         for topic in topics:
             topic.listeners.discard(listener)
             topic.left_s = self._clock()
-            if topic.fresh:
-                self._drop(topic)
 
     async def next(self, listener: Listener) -> list[Frame]:
         """What comes next for a reader, as soon as there is something; nothing at the end."""
@@ -184,8 +189,13 @@ class Hub:
     # Looking
 
     async def _run(self) -> None:
+        looked_s, seen = 0.0, self.queries.live.cursor
         while True:
-            await asyncio.sleep(self._step_s)
+            await asyncio.sleep(POLL_S)
+            now, cursor = self._clock(), self.queries.live.cursor
+            if now - looked_s < (IDLE_S if cursor == seen else self._step_s):
+                continue
+            looked_s, seen = now, cursor
             try:
                 await self.step()
             except Exception:
@@ -221,20 +231,25 @@ class Hub:
         if position == self.journal.position:
             # Updates stand still: only the state of the streams can have changed.
             topics = [t for t in topics if t.fresh or t.spec.channel == "status"]
-        found: list[tuple[Topic, list[Change]]] = []
-        for topic in topics:
-            found.append((topic, await self._changes(topic)))
-            await asyncio.sleep(0)
-        for topic, changes in found:
-            for kind, key, data, place in changes:
-                at = position if place is None else place
-                self.journal.put(topic.name, kind, key, data, at)
-            if changes:
-                self.journal.logs[topic.name].keep(topic.current)
-                for listener in topic.listeners:
-                    listener.wake.set()
+        waking: set[Listener] = set()
+        try:
+            for topic in topics:
+                changes = await self._changes(topic)
+                self._put(topic, changes, position)
+                if changes:
+                    waking |= topic.listeners
+                await asyncio.sleep(0)
+        finally:
+            for listener in waking:
+                listener.wake.set()
         if whole:
             self.journal.complete(position)
+
+    def _put(self, topic: Topic, changes: Sequence[Change], position: int) -> None:
+        for kind, key, data, place in changes:
+            self.journal.put(topic.name, kind, key, data, position if place is None else place)
+        if changes:
+            self.journal.logs[topic.name].keep(topic.current)
 
     async def _changes(self, topic: Topic) -> list[Change]:
         now = self._clock()

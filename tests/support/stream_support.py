@@ -83,10 +83,11 @@ class Market:
 class Served:
     """A running server. `hub` looks when `look` is called, and by itself."""
 
-    def __init__(self, market: Market, app: Any, port: int, client: httpx2.AsyncClient) -> None:
+    def __init__(self, market: Market, app: Any, server: Any, client: httpx2.AsyncClient) -> None:
         self.market = market
         self.app = app
-        self.port = port
+        self.socket = server.servers[0].sockets[0]
+        self.port = int(self.socket.getsockname()[1])
         self.client = client
         self.hub = app.state.hub
 
@@ -148,10 +149,9 @@ async def served(market: Market | None = None, **settings: Any) -> AsyncIterator
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn has a flag)
             await asyncio.sleep(0.01)
-        port = int(server.servers[0].sockets[0].getsockname()[1])
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx2.AsyncClient(timeout=120, limits=limits) as client:
-            yield Served(made, app, port, client)
+            yield Served(made, app, server, client)
     finally:
         server.close_streams()
         server.should_exit = True
