@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from stream_support import Market, Served, served
-from wadm_client import AsyncClient
+from wadm_client import AsyncClient, Config
 from wadm_client.errors import ApiError, BadAnswerError, TooLargeError
 from wadm_client.patience import Patience
 from wadm_client.streaming import Events, Message, stream
@@ -32,7 +32,10 @@ def cut(house: Served) -> None:
 
 async def test_cuts() -> None:
     """A reader notices nothing of its connections: one snapshot, then each change once."""
-    async with served(moving()) as house, AsyncClient(url=house.url, patience=AT_ONCE) as client:
+    async with (
+        served(moving()) as house,
+        AsyncClient(Config(url=house.url), patience=AT_ONCE) as client,
+    ):
         messages = stream(client, ["AAAUSDT"], channels="bars", heartbeat_s=60)
         async with asyncio.timeout(300):
             first = await anext(messages)
@@ -51,11 +54,11 @@ async def test_cuts() -> None:
 
 async def test_another_life() -> None:
     """A server that knows nothing of the place says so, and its state follows."""
-    async with served(moving()) as house, AsyncClient(url=house.url) as client:
+    async with served(moving()) as house, AsyncClient(Config(url=house.url)) as client:
         messages = stream(client, ["AAAUSDT"], channels="bars")
         cursor = (await anext(messages)).cursor
         await messages.aclose()  # type: ignore[attr-defined]
-    async with served(moving()) as house, AsyncClient(url=house.url) as client:
+    async with served(moving()) as house, AsyncClient(Config(url=house.url)) as client:
         messages = stream(client, ["AAAUSDT"], channels="bars", cursor=cursor)
         reset, snapshot = await anext(messages), await anext(messages)
         assert (reset.type, reset.reason) == ("reset", "new_epoch")
@@ -65,7 +68,7 @@ async def test_another_life() -> None:
 
 async def test_refused() -> None:
     """What can't be healed is raised with the server's words."""
-    async with served(moving()) as house, AsyncClient(url=house.url) as client:
+    async with served(moving()) as house, AsyncClient(Config(url=house.url)) as client:
         with pytest.raises(ApiError, match="nearest"):
             await anext(stream(client, ["NOPE"]))
 
