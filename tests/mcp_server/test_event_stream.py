@@ -20,6 +20,7 @@ from mcp_server.streaming.hub import LINGER_S, Listener
 from mcp_server.streaming.journal import Reader
 from orderflow.answers import iso
 from orderflow.timeframe import floor_ms
+from processor.coverage import CLOSE_AFTER_WATERMARK_MS
 
 pytestmark = pytest.mark.timeout(600)
 A = "binance:perp:AAAUSDT"
@@ -137,11 +138,14 @@ async def test_same_updates_other_server() -> None:
     market = moving()
     async with served(market) as house, house.events(BARS) as messages:
         await take(messages, "snapshot")
-        market.pass_ms(MINUTE_MS)
+        market.pass_ms(MINUTE_MS + CLOSE_AFTER_WATERMARK_MS)
         market.pass_ms(20 * MINUTE_MS)
         told = await take(messages, "final")
-        await take(messages, "upsert")
         market.pass_ms(MINUTE_MS)
+        market.trade(A)
+        newest = f"/{iso(floor_ms(market.now, MINUTE_MS))}"
+        while not (message := await take(messages, "upsert"))["key"].endswith(newest):
+            pass
         market.trade(A)
         cursor = (await take(messages, "upsert"))["cursor"]
     market.pass_ms(20 * MINUTE_MS)
