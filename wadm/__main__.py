@@ -27,9 +27,10 @@ from orderflow.errors import ConfigError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
-from wadm import agent_commands, backups, house, keys, live, operate
+from wadm import agent_commands, backups, house, keys, live, operate, plot_command
 from wadm import doctor as checks
 from wadm import explain as cards
+from wadm.asking import UnreachableError
 from wadm.compute_command import compute, decimal_of
 from wadm.loops import run
 from wadm.replay import Replay
@@ -47,6 +48,7 @@ app.command()(compute)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backups.app, name="backup")
+app.add_typer(plot_command.app, name="plot")
 app.command()(backups.restore)
 house.register(app)
 out = Console()
@@ -61,6 +63,9 @@ def main() -> None:
     except ConfigError as error:
         notes.print(f"[bold red]error:[/] {error}")
         sys.exit(MISUSE)
+    except UnreachableError as error:
+        notes.print(f"[bold red]error:[/] {error}")
+        sys.exit(UNREACHABLE)
     except WadmError as error:
         notes.print(f"[bold red]error:[/] {error}")
         sys.exit(PROBLEM)

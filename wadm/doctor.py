@@ -14,7 +14,8 @@ from rich.table import Table
 
 from backbone.settings import Settings
 from backbone.store import LIVE, reading_store
-from orderflow.errors import ConfigError, StoreError
+from orderflow.errors import StoreError
+from wadm.asking import base_url, key_header
 
 Level = Literal["good", "note", "problem"]
 MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
@@ -102,22 +103,13 @@ def _server(settings: Settings) -> Check:
 
 def server_status(settings: Settings) -> dict[str, Any] | None:
     """The status answer of the running server; None when there is none."""
-    url = f"http://{settings.host}:{settings.port}{settings.base_path}/status"
+    url = f"{base_url(settings)}/status"
     try:
-        answer = httpx2.get(url, timeout=ASK_S, headers=_key_header(settings))
+        answer = httpx2.get(url, timeout=ASK_S, headers=key_header(settings))
     except httpx2.HTTPError:
         return None
     report: dict[str, Any] | None = answer.json() if answer.status_code == 200 else None
     return report
-
-
-def _key_header(settings: Settings) -> dict[str, str]:
-    if not settings.api_key_file:
-        return {}
-    try:
-        return {"X-API-Key": Path(settings.api_key_file).read_text().strip()}
-    except OSError as error:
-        raise ConfigError("WADM_API_KEY_FILE can't be read") from error
 
 
 def status_table(report: dict[str, Any]) -> Table:

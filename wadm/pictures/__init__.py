@@ -1,0 +1,1 @@
+"""Pictures of answers, drawn by matplotlib, which is imported only here."""
