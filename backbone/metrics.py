@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
@@ -16,6 +14,7 @@ from backbone.breaker import BreakerStatus
 from backbone.clock import wall_ms
 from backbone.live import FeedStatus, LiveView
 from backbone.parts import PartMinute
+from backbone.process import memory_bytes, open_files
 from backbone.store.base import SYSTEM_METRICS, Record
 from backbone.telemetry import LoopStall
 from orderflow.errors import BusError, StoreError
@@ -29,7 +28,6 @@ SERIES = "1m"
 MOST_WAITING = 240
 LAST_S = 5.0
 READER = "minutes"
-STATM, OPEN_FILES = Path("/proc/self/statm"), Path("/proc/self/fd")
 
 Figures: TypeAlias = Callable[[], Mapping[str, Any]]
 Sink: TypeAlias = Callable[[Sequence[PartMinute]], Awaitable[None]]
@@ -48,26 +46,12 @@ class ProcessMeter:
         cpu_s = time.process_time()
         used_ms, self._cpu_s = round((cpu_s - self._cpu_s) * 1_000), cpu_s
         return {
-            "memory_bytes": _memory_bytes(),
+            "memory_bytes": memory_bytes(),
             "cpu_ms": used_ms,
             "loop_stall_ms": self._stall.worst_ms(READER),
             "tasks": len(asyncio.all_tasks()),
-            "open_files": _open_files(),
+            "open_files": open_files(),
         }
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _open_files() -> int | None:
-    try:
-        return sum(1 for _ in OPEN_FILES.iterdir())
-    except OSError:
-        return None
 
 
 class Minutes:

@@ -1,4 +1,4 @@
-"""Logs and metrics. Every metric of the system is declared here; docs/operations.md lists them."""
+"""Logs, and the page of metrics of one process."""
 
 from __future__ import annotations
 
@@ -10,86 +10,73 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from backbone.breaker import BreakerStatus
 from backbone.keys.text import redacted
 from backbone.live import FeedStatus, LiveView, StreamStatus
+from backbone.measures import (
+    BREAKER,
+    BREAKER_OPENED,
+    CPU,
+    FEED_COUNTERS,
+    LATENCY,
+    LOOP_STALL,
+    MEMORY,
+    OPEN_FILES,
+    READY,
+    REST_WEIGHT,
+    STATUS,
+    STREAM_COUNTERS,
+    STREAM_GAUGES,
+)
+from backbone.meter import Figures, Meter, family
+from backbone.process import memory_bytes, open_files
 
-STREAM_COUNTERS = {
-    "wadm_processor_trades_received": ("received", "Trades delivered to the processor."),
-    "wadm_processor_trades_applied": ("applied", "Trades that entered a bar."),
-    "wadm_processor_trades_duplicate": ("duplicates", "Trades that were seen before."),
-    "wadm_processor_trades_quarantined": ("quarantined", "Trades that must never enter a bar."),
-    "wadm_processor_gaps_filled": ("gaps_filled", "Holes that were filled."),
-    "wadm_processor_gaps_lost": ("gaps_lost", "Holes that stay."),
-    "wadm_processor_minutes_verified": ("minutes_verified", "Minutes equal to the venue's."),
-    "wadm_processor_minutes_unverified": ("minutes_unverified", "Final minutes without proof."),
-    "ingestion_errors": ("errors", "Trades quarantined, holes that stay, accounts out of balance."),
-    "ingestion_candles_processed": ("candles_processed", "Bars of one minute that closed."),
-}
-STREAM_GAUGES = {
-    "wadm_processor_gaps_open": ("gaps_open", "Known holes that may still be filled."),
-    "wadm_processor_lag_milliseconds": ("lag_ms", "Venue time minus watermark."),
-    "wadm_processor_trades_held": ("held", "Odd trades that are not decided on yet."),
-    "wadm_clock_offset_milliseconds": ("clock_offset_ms", "Venue clock minus wall clock."),
-    "ingestion_queue_size": ("queue_size", "Trades delivered and not yet applied."),
-}
-FEED_COUNTERS = {
-    "wadm_collector_connects": ("connects", "Connections made."),
-    "wadm_collector_frames": ("frames", "Frames read."),
-    "wadm_collector_trades": ("trades", "Trades decoded."),
-    "wadm_collector_trades_dropped": ("dropped", "Trades dropped by a full buffer."),
-    "wadm_collector_frames_malformed": ("malformed", "Frames that follow no documented shape."),
-}
-LATENCY = ("ingestion_latency_seconds", "From a trade's exchange time until it was applied.")
-STATUS = ("ingestion_status", "1 active, 0 paused, -1 error.")
 STATUS_VALUES = {"active": 1, "paused": 0, "error": -1}
-BREAKER = ("wadm_breaker_state", "0 closed, 1 half open, 2 open.")
 BREAKER_VALUES = {"closed": 0, "half_open": 1, "open": 2}
-BREAKER_OPENED = ("wadm_breaker_opened", "How often a breaker opened.")
-REST_WEIGHT = ("wadm_rest_weight_used", "REST weight asked of a venue.")
-LOOP_STALL = ("wadm_loop_stall_milliseconds", "Longest pause of the event loop lately.")
-READY = ("wadm_ready", "1 when restored and trades flow.")
-PART_GAUGES = {
-    "wadm_bus_connected": "1 while the bus between processes can be used.",
-    "wadm_store_pending_records": "Results that wait for the store.",
-    "wadm_store_failures": "Writes to the store that failed and are tried again.",
-    "wadm_replica_resyncs": "Times a server missed updates and read the store again.",
-}
-"""What only a process of its own has; a part gives those that it knows."""
 STALL_EVERY_S = 0.05
+log = structlog.get_logger()
 
 
 def configure_logs(level: str) -> None:
-    """JSON lines on standard error; for people when that is a terminal."""
-    renderer: structlog.types.Processor = (
+    """JSON lines on standard error, one a fact; for people when that is a terminal.
+
+    What libraries log becomes `library.said`, from warnings on.
+    """
+    chain: list[structlog.types.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _without_keys,
         structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer()
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_WithoutKeys("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+        else structlog.processors.JSONRenderer(),
+    ]
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _without_keys,
-            renderer,
-        ],
+        processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
 
 
-class _WithoutKeys(logging.Formatter):
-    """The same for what libraries log."""
+class _Libraries(logging.Handler):
+    """Hands on what libraries log, so that every line has the same form."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
+    def emit(self, record: logging.LogRecord) -> None:
+        """As one event."""
+        said = {"logger": record.name, "message": _message(record)}
+        log.log(record.levelno, "library.said", exc_info=record.exc_info, **said)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Without its arguments where they do not fit: a log line never ends what logs it."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 (the arguments' own text may raise anything)
+        return str(record.msg)
 
 
 def _without_keys(
@@ -102,7 +89,11 @@ def _without_keys(
 
 
 class Statuses(Collector):
-    """Reads the live view and the feeds when it is scraped; nothing is counted twice."""
+    """Reads the live view and the feeds when it is scraped; nothing is counted twice.
+
+    `meter`: what else this process counts. `part`: figures of declared metrics without labels that
+    only this kind of process has.
+    """
 
     def __init__(
         self,
@@ -113,6 +104,7 @@ class Statuses(Collector):
         rest: Callable[[], dict[str, dict[str, int]]] = dict,
         part: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        self.meter = Meter()
         self.part = part
         self.live = live
         self.feeds = feeds
@@ -123,49 +115,44 @@ class Statuses(Collector):
     def collect(self) -> Iterable[Metric]:
         """Every family of this process."""
         streams = [self.live.stream(i.name) for i in self.live.instruments()]
+        by_field = {name: field for name, (field, _) in (STREAM_COUNTERS | STREAM_GAUGES).items()}
+        for name, field in by_field.items():
+            figures = {(stream.instrument,): getattr(stream, field) for stream in streams}
+            yield family(name, {k: value for k, value in figures.items() if value is not None})
         feeds = list(self.feeds())
-        for name, (field, text) in STREAM_COUNTERS.items():
-            counter = CounterMetricFamily(name, text, labels=["instrument"])
-            for stream in streams:
-                counter.add_metric([stream.instrument], getattr(stream, field))
-            yield counter
-        for name, (field, text) in STREAM_GAUGES.items():
-            gauge = GaugeMetricFamily(name, text, labels=["instrument"])
-            for stream in streams:
-                if (value := getattr(stream, field)) is not None:
-                    gauge.add_metric([stream.instrument], value)
-            yield gauge
-        for name, (field, text) in FEED_COUNTERS.items():
-            counter = CounterMetricFamily(name, text, labels=["connection"])
-            for feed in feeds:
-                counter.add_metric([feed.connection], getattr(feed, field))
-            yield counter
+        for name, (field, _) in FEED_COUNTERS.items():
+            yield family(name, {(feed.connection,): getattr(feed, field) for feed in feeds})
         yield from self._ingestion(streams)
         yield from self._guards()
+        yield from self._process()
         for name, number in self.part().items():
-            yield GaugeMetricFamily(name, PART_GAUGES[name], value=number)
-        yield GaugeMetricFamily(*LOOP_STALL, value=self.stall.worst_ms())
-        yield GaugeMetricFamily(*READY, value=int(self.live.ready))
+            yield family(name, number)
+        yield from self.meter.families()
 
     def _ingestion(self, streams: Sequence[StreamStatus]) -> Iterable[Metric]:
-        latency = GaugeMetricFamily(*LATENCY, labels=["instrument"])
-        status = GaugeMetricFamily(*STATUS, labels=["instrument"])
-        for stream in streams:
-            if stream.latency_ms is not None:
-                latency.add_metric([stream.instrument], stream.latency_ms / 1_000)
-            status.add_metric([stream.instrument], STATUS_VALUES[stream.status])
-        yield from (latency, status)
+        late: Figures = {
+            (s.instrument,): s.latency_ms / 1_000 for s in streams if s.latency_ms is not None
+        }
+        yield family(LATENCY, late)
+        yield family(STATUS, {(s.instrument,): STATUS_VALUES[s.status] for s in streams})
 
     def _guards(self) -> Iterable[Metric]:
-        state = GaugeMetricFamily(*BREAKER, labels=["breaker"])
-        opened = CounterMetricFamily(*BREAKER_OPENED, labels=["breaker"])
-        for breaker in self.breakers():
-            state.add_metric([breaker.name], BREAKER_VALUES[breaker.state])
-            opened.add_metric([breaker.name], breaker.opened)
-        weight = CounterMetricFamily(*REST_WEIGHT, labels=["venue"])
-        for venue, counts in self.rest().items():
-            weight.add_metric([venue], counts["used_weight"])
-        yield from (state, opened, weight)
+        breakers = list(self.breakers())
+        yield family(BREAKER, {(b.name,): BREAKER_VALUES[b.state] for b in breakers})
+        yield family(BREAKER_OPENED, {(b.name,): b.opened for b in breakers})
+        weights: Figures = {
+            (venue,): counts["used_weight"] for venue, counts in self.rest().items()
+        }
+        yield family(REST_WEIGHT, weights)
+
+    def _process(self) -> Iterable[Metric]:
+        """What the system does not tell is left out."""
+        used = {MEMORY: memory_bytes(), CPU: time.process_time(), OPEN_FILES: open_files()}
+        for name, figure in used.items():
+            if figure is not None:
+                yield family(name, figure)
+        yield family(LOOP_STALL, self.stall.worst_ms())
+        yield family(READY, int(self.live.ready))
 
 
 class LoopStall:

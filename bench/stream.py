@@ -1,9 +1,9 @@
 """The event stream: idle connections by the ten thousand, and updates to a thousand readers.
 
-`python -m bench stream [--quick]`. The server is a process of its own, held to one core, behind the
-whole application; readers are raw sockets in this one. Delivery is timed from the trade that makes
-an update to the last byte of the message at the reader, on the machine's monotonic clock.
-`ulimit -n` is raised to what the hard limit allows.
+`python -m bench stream [--quick]`; then a thousand reconnects in a moving market. The server is a
+process of its own, held to one core, behind the whole application; readers are raw sockets in this
+one. Delivery is timed from the trade that makes an update to the last byte of the message at the
+reader, on the machine's monotonic clock. `ulimit -n` is raised to what the hard limit allows.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
+from bench import stream_cuts
 from bench.goals import Goal, show, write
 
 IDLE, QUICK_IDLE = 10_000, 500
 READERS, QUICK_READERS = 1_000, 100
 SECONDS, QUICK_SECONDS = 60, 6
 HELD_S, QUICK_HELD_S = 60, 3
+CUTS, QUICK_CUTS = 1_000, 60
+WARM_S = 5.0
+"""Buffers of connections and answers grow to their size before memory is looked at."""
 UPDATE_S = 0.2
 GOAL_P99_MS, GOAL_KB, GOAL_STUCK_MB = 250.0, 64.0, 16.0
 FILES = 65_536
@@ -274,9 +278,10 @@ async def moving(count: int, seconds: float) -> tuple[list[Goal], dict[str, Any]
         readers = await connected(server.port, count, 30)
         stuck = (await connected(server.port, 1, 30))[0]
         assert stuck.transport is not None
+        await server.ask("go")
+        await asyncio.sleep(WARM_S)
         stuck.transport.pause_reading()
         cpu_before, before, _ = await server.figures()
-        await server.ask("go")
         began = monotonic()
         await asyncio.sleep(seconds)
         cpu_after, after, _ = await server.figures()
@@ -316,8 +321,20 @@ async def moving(count: int, seconds: float) -> tuple[list[Goal], dict[str, Any]
     return goals, more
 
 
+async def reconnects(count: int) -> list[Goal]:
+    """Forced reconnects while a bar changes five times a second."""
+    server = Server()
+    try:
+        await server.ask("go")
+        readers = await stream_cuts.cut_readers(server.port, QUERY, count)
+        told = await server.ask("stop")
+        return await stream_cuts.judged(readers, int(told[-1].partition(":")[0]))
+    finally:
+        server.close()
+
+
 def measured(*, quick: bool = False) -> tuple[list[Goal], dict[str, Any]]:
-    """Both parts, and the load of the machine before and after."""
+    """Every part, and the load of the machine before and after."""
     load = [os.getloadavg()[0]]
     files = raise_limit()
     idle_goals, idle_more = asyncio.run(
@@ -326,11 +343,12 @@ def measured(*, quick: bool = False) -> tuple[list[Goal], dict[str, Any]]:
     moving_goals, moving_more = asyncio.run(
         moving(QUICK_READERS if quick else READERS, QUICK_SECONDS if quick else SECONDS)
     )
+    cut_goals = asyncio.run(reconnects(QUICK_CUTS if quick else CUTS))
     load.append(os.getloadavg()[0])
     more = {"load_average": load, "open_files": files} | idle_more | moving_more
     for name, value in more.items():
         print(f"{name}: {value}")
-    return [*idle_goals, *moving_goals], more
+    return [*idle_goals, *moving_goals, *cut_goals], more
 
 
 def main() -> None:

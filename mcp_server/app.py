@@ -11,11 +11,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backbone.meter import Meter
 from backbone.settings import Settings
 from mcp_server.access.access import Access
 from mcp_server.access.gate import BODY_BYTES, Gate
 from mcp_server.http import Http, Metrics
 from mcp_server.late import Hosted, LateMcp
+from mcp_server.measuring import Measuring
 from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
 from mcp_server.streaming.endpoint import StreamEndpoint
@@ -26,28 +28,34 @@ WS_MESSAGE_BYTES = 4_096
 """A reader of the stream has nothing to say."""
 
 
-def build_app(queries: Queries, settings: Settings, metrics: Metrics) -> Starlette:
-    """Routes of both transports over one set of queries."""
+def build_app(
+    queries: Queries, settings: Settings, metrics: Metrics, meter: Meter | None = None
+) -> Starlette:
+    """Routes of both transports over one set of queries; `meter` takes what they count."""
+    counts = Meter() if meter is None else meter
 
     def make() -> Hosted:
+        from mcp_server.counted_tools import CountedTools
         from mcp_server.hosting import hosted
         from mcp_server.known_answers import WAITING
         from mcp_server.server import build_mcp
 
-        mcp, subscriptions = build_mcp(queries, aliases=settings.tool_aliases == "on")
+        mcp, subscriptions = build_mcp(
+            queries, aliases=settings.tool_aliases == "on", middleware=[CountedTools(counts).watch]
+        )
         tools = {tool.name for tool in mcp._tool_manager.list_tools()} - WAITING
         return hosted(mcp, subscriptions, settings, tools)
 
     access = Access(queries.store, settings)
     base = settings.base_path.rstrip("/")
-    hub = Hub(queries)
+    hub = Hub(queries, meter=counts)
     stream = StreamEndpoint(hub, settings.public_hosts.split(","))
     routes = [
         *Http(queries, metrics).routes(base),
         Route(f"{base}/stream", stream),
         WebSocketRoute(f"{base}/stream", stream),
     ]
-    return application(LateMcp(make), access, settings, routes, hub)
+    return application(LateMcp(make), access, settings, routes, hub, counts)
 
 
 def application(
@@ -56,6 +64,7 @@ def application(
     settings: Settings,
     routes: Sequence[BaseRoute] = (),
     hub: Hub | None = None,
+    meter: Meter | None = None,
 ) -> Starlette:
     """An MCP endpoint and routes behind our keys, budgets and name checks."""
 
@@ -78,6 +87,8 @@ def application(
     app.add_middleware(Whole)
     app.add_middleware(Gate, access=access, base_path=base)
     app.add_middleware(Guard)
+    if meter is not None:
+        app.add_middleware(Measuring, meter=meter, base_path=base)
     app.state.access = access
     app.state.mcp = mcp
     app.state.hub = hub

@@ -15,9 +15,9 @@ import uvicorn
 
 from backbone.breaker import BreakerStatus
 from backbone.bus import BUSES
-from backbone.bus.base import Bus
 from backbone.keys.book import KeyBook
 from backbone.live import FeedStatus, LiveView, StreamStatus
+from backbone.measures import REPLICA_RESYNCS
 from backbone.metrics import Minutes
 from backbone.parts import PartStates
 from backbone.settings import Settings
@@ -40,12 +40,14 @@ from wadm.health import health_server
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
 from wadm.reporting import (
     beside,
+    bus_figures,
     collector_state,
     keep_minutes,
     of_collector,
     of_processor,
     of_server,
     processor_state,
+    store_figures,
     tell_states,
     to_bus,
     to_processor,
@@ -102,7 +104,7 @@ async def collect(settings: Settings, venue: str) -> None:
         stall,
         lambda: [*collector.breakers(), *bus.breakers()],
         lambda: {venue: collector.rest_counts()},
-        lambda: _bus_gauges(bus),
+        lambda: bus_figures(bus),
     )
     port = settings.health_port or COLLECTOR_PORTS[venue]
     health = health_server(settings.health_host, port, report, metrics_page(page))
@@ -135,10 +137,7 @@ async def process(settings: Settings, source: str) -> None:
             return known | {"pending_records": len(service.writer.pending), "streams": streams}
 
         def gauges() -> dict[str, float]:
-            return _bus_gauges(bus) | {
-                "wadm_store_pending_records": len(service.writer.pending),
-                "wadm_store_failures": service.writer.failures,
-            }
+            return bus_figures(bus) | store_figures(service)
 
         def breakers() -> list[BreakerStatus]:
             return [*service.breakers(), *bus.breakers()]
@@ -171,11 +170,12 @@ async def serve(settings: Settings, source: str) -> None:
         parts = PartStates(bus, name)
 
         def gauges() -> dict[str, float]:
-            return _bus_gauges(bus) | {"wadm_replica_resyncs": replica.resyncs}
+            return bus_figures(bus) | {REPLICA_RESYNCS: replica.resyncs}
 
-        page = metrics_page(Statuses(replica, _no_feeds, stall, bus.breakers, part=gauges))
+        statuses = Statuses(replica, _no_feeds, stall, bus.breakers, part=gauges)
         queries = Queries(replica, store, parts.feeds, parts.breakers, parts.rest)
-        server = build_server(build_app(queries, settings, page), settings)
+        app = build_app(queries, settings, metrics_page(statuses), statuses.meter)
+        server = build_server(app, settings)
         figures = {name: functools.partial(of_server, replica, server)}
         works = {
             "metrics": Minutes(stall, figures, to_store(store)).run(),
@@ -229,10 +229,6 @@ async def _until_stopped(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, serving, return_exceptions=True)
-
-
-def _bus_gauges(bus: Bus) -> dict[str, float]:
-    return {"wadm_bus_connected": int(bus.connected)}
 
 
 def _no_feeds() -> Sequence[FeedStatus]:

@@ -27,7 +27,7 @@ from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
 from wadm.backfilling import Backfiller, Sources
-from wadm.reporting import of_collector, of_processor, of_server, to_processor
+from wadm.reporting import of_collector, of_processor, of_server, store_figures, to_processor
 
 log = structlog.get_logger()
 
@@ -48,9 +48,11 @@ class System:
         live = self.processor.view
         self.queries = Queries(live, store, self.feeds, self.breakers, self.rest)
         self.stall = LoopStall()
-        statuses = Statuses(live, self.feeds, self.stall, self.breakers, self.rest)
-        page = metrics_page(statuses)
-        self.server: Server = build_server(build_app(self.queries, settings, page), settings)
+        statuses = Statuses(
+            live, self.feeds, self.stall, self.breakers, self.rest, self._store_figures
+        )
+        app = build_app(self.queries, settings, metrics_page(statuses), statuses.meter)
+        self.server: Server = build_server(app, settings)
 
     def feeds(self) -> Sequence[FeedStatus]:
         """State of every connection."""
@@ -64,6 +66,9 @@ class System:
     def rest(self) -> dict[str, dict[str, int]]:
         """REST use by venue."""
         return {collector.venue: collector.rest_counts() for collector in self.collectors}
+
+    def _store_figures(self) -> dict[str, float]:
+        return store_figures(self.processor)
 
     def _backfiller(self) -> Backfiller:
         def sources() -> Sources:

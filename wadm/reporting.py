@@ -12,6 +12,7 @@ import uvicorn
 from backbone.bus.base import REPORTS, Bus
 from backbone.clock import wall_ms
 from backbone.live import LiveView
+from backbone.measures import BUS_CONNECTED, STORE_FAILURES, STORE_PENDING
 from backbone.metrics import (
     Sink,
     breaker_states,
@@ -112,6 +113,17 @@ def of_processor(service: ProcessorService) -> dict[str, Any]:
         "store_errors": service.writer.failures,
     }
     return stream_states(service.view) | counts | guards | {"queues": queues}
+
+
+def store_figures(service: ProcessorService) -> dict[str, float]:
+    """Metrics of what the processor writes."""
+    writer = service.writer
+    return {STORE_PENDING: len(writer.pending), STORE_FAILURES: writer.failures}
+
+
+def bus_figures(bus: Bus) -> dict[str, float]:
+    """Metrics of a bus between processes."""
+    return {BUS_CONNECTED: int(bus.connected)}
 
 
 def of_server(view: LiveView, server: uvicorn.Server) -> dict[str, Any]:

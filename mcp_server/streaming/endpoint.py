@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from backbone.measures import MESSAGES, OPENED
 from mcp_server.access.caller import permit_symbol
 from mcp_server.problems import problem, refuse_handshake
 from mcp_server.streaming.hub import Hub
@@ -61,7 +62,7 @@ class StreamEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await send({"type": "http.response.body", "body": RETRY, "more_body": True})
 
-        allowed = await self._serve(asked, receive, begin, write)
+        allowed = await self._serve(asked, "sse", receive, begin, write)
         if allowed is not None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -83,7 +84,7 @@ class StreamEndpoint:
             await send({"type": "websocket.accept"})
 
         try:
-            allowed = await self._serve(asked, receive, begin, write)
+            allowed = await self._serve(asked, "websocket", receive, begin, write)
         except RequestError as error:
             answer = problem(error.status, error.code, str(error), error.retry_after_s)
             await refuse_handshake(answer, scope, send)
@@ -99,6 +100,7 @@ class StreamEndpoint:
     async def _serve(
         self,
         asked: Subscription,
+        transport: str,
         receive: Receive,
         begin: Callable[[], Awaitable[None]],
         write: Write,
@@ -108,7 +110,7 @@ class StreamEndpoint:
         RequestError or StoreError before anything was written.
         """
         hub = self.hub
-        listener, frames = await hub.join(asked.specs, asked.cursor, asked.heartbeat_s)
+        listener, frames = await hub.join(asked.specs, asked.cursor, asked.heartbeat_s, transport)
         leaving = asyncio.create_task(_until_gone(receive))
 
         def gone(_: object) -> None:
@@ -118,12 +120,15 @@ class StreamEndpoint:
         leaving.add_done_callback(gone)
         try:
             await begin()
+            hub.meter.add(OPENED, transport)
             if frames:
+                self._count(frames)
                 await write(frames)
             del frames
             while found := await hub.next(listener):
                 if not _permitted(asked):
                     return False
+                self._count(found)
                 await write(found)
             return None if listener.gone else True
         finally:
@@ -131,6 +136,10 @@ class StreamEndpoint:
             leaving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await leaving
+
+    def _count(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.hub.meter.add(MESSAGES, frame.kind)
 
     def _asked(self, scope: Scope) -> Subscription:
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)

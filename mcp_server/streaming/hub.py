@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import structlog
 
 from backbone.clock import Monotonic, monotonic_s, wall_ms
+from backbone.measures import LOOK_SECONDS, READERS, RESETS, TOPICS
+from backbone.meter import Meter
 from mcp_server.queries import Queries
 from mcp_server.streaming import messages
 from mcp_server.streaming.cursor import Cursor
@@ -33,6 +36,7 @@ WHOLE_S = 1.0
 LINGER_S = 300.0
 MOST_TOPICS = 2_000
 MOST_LINGERING = 200
+TRANSPORTS = ("sse", "websocket")
 YOUNG_S = 120.0
 """A server this young is met by readers of its earlier life."""
 RETRY_S = 30
@@ -41,8 +45,9 @@ RETRY_S = 30
 class Listener(Reader):
     """A connected reader. `wake` is set when there may be something for it."""
 
-    def __init__(self, topics: Sequence[str], heartbeat_s: float) -> None:
+    def __init__(self, topics: Sequence[str], heartbeat_s: float, transport: str) -> None:
         super().__init__(topics)
+        self.transport = transport
         self.heartbeat_s = heartbeat_s
         self.told_s = 0.0
         self.wake = asyncio.Event()
@@ -53,9 +58,14 @@ class Hub:
     """Use `running()` around the time in which readers come."""
 
     def __init__(
-        self, queries: Queries, clock: Monotonic = monotonic_s, step_s: float = STEP_S
+        self,
+        queries: Queries,
+        clock: Monotonic = monotonic_s,
+        step_s: float = STEP_S,
+        meter: Meter | None = None,
     ) -> None:
         self.queries = queries
+        self.meter = Meter() if meter is None else meter
         self.journal = Journal(secrets.token_hex(4))
         self.topics: dict[str, Topic] = {}
         self.listeners: set[Listener] = set()
@@ -65,6 +75,9 @@ class Hub:
         self._born_s = clock()
         self._looking = asyncio.Lock()
         self._beat: tuple[tuple[Cursor, int], Frame] | None = None
+        self.meter.watch(READERS, self._readers)
+        self.meter.watch(TOPICS, lambda: len(self.topics))
+        self.meter.watch(RESETS, lambda: {(why,): n for why, n in self.journal.resets.items()})
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -86,13 +99,17 @@ class Hub:
     # Readers
 
     async def join(
-        self, specs: Sequence[Spec], cursor: Cursor | None, heartbeat_s: float
+        self,
+        specs: Sequence[Spec],
+        cursor: Cursor | None,
+        heartbeat_s: float,
+        transport: str = "sse",
     ) -> tuple[Listener, list[Frame]]:
         """A new reader and its first messages.
 
         RequestError when a topic can't be answered, RateLimitError when there are too many.
         """
-        listener = Listener([spec.name for spec in specs], heartbeat_s)
+        listener = Listener([spec.name for spec in specs], heartbeat_s, transport)
         async with self._looking:
             self._follow()
             seeded = self._clock() - self._born_s < YOUNG_S or (
@@ -140,6 +157,10 @@ class Hub:
             await listener.wake.wait()
         return []
 
+    def _readers(self) -> Mapping[tuple[str, ...], float]:
+        found = Counter(listener.transport for listener in self.listeners)
+        return {(name,): found[name] for name in TRANSPORTS}
+
     def _heartbeat(self) -> Frame:
         """The same for everybody who was told everything, once a second."""
         wall = wall_ms()
@@ -170,7 +191,7 @@ class Hub:
             if spec.channel == "bars":
                 floor = topic.looked = topic.seed(closings)
         self.topics[spec.name] = topic
-        self.journal.add_topic(spec.name, floor)
+        self.journal.add_topic(spec.name, floor, counted=spec.channel != "events")
         return topic
 
     def _drop(self, topic: Topic) -> None:
@@ -205,9 +226,11 @@ class Hub:
     async def step(self) -> None:
         """One look at every topic, then whoever has something to read is woken."""
         async with self._looking:
+            began_s = self._clock()
             self._follow()
             self._spare(MOST_LINGERING)
             await self._look(list(self.topics.values()))
+            self.meter.observe(LOOK_SECONDS, self._clock() - began_s)
         now = self._clock()
         for listener in self.listeners:
             if now - listener.told_s >= listener.heartbeat_s:
@@ -229,8 +252,9 @@ class Hub:
         position = self.queries.live.cursor[1]
         whole = len(topics) == len(self.topics)
         if position == self.journal.position:
-            # Updates stand still: only the state of the streams can have changed.
-            topics = [t for t in topics if t.fresh or t.spec.channel == "status"]
+            # Updates stand still: only the state of the streams can have changed, and events are
+            # written some time after the bars they are seen in.
+            topics = [t for t in topics if t.fresh or t.spec.channel in ("status", "events")]
         waking: set[Listener] = set()
         try:
             for topic in topics:

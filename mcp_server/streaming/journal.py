@@ -11,6 +11,7 @@ The state machine of the protocol:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mcp_server.streaming import messages
@@ -39,6 +40,7 @@ class Journal:
         self.epoch = epoch_name("")
         self.position = 0
         self.logs: dict[str, Log] = {}
+        self.resets: Counter[Reason] = Counter()
         self._snapshots: dict[tuple[str, bool], Frame] = {}
         self._taken: dict[tuple[int, tuple[str, ...]], tuple[list[Frame], int]] = {}
 
@@ -49,9 +51,10 @@ class Journal:
 
     # Writing
 
-    def add_topic(self, name: str, position: int | None = None) -> Log:
+    def add_topic(self, name: str, position: int | None = None, *, counted: bool = True) -> Log:
         """A topic whose changes after `position` (default: from now on) will be put."""
-        log = self.logs[name] = Log(self.seq, self.position if position is None else position)
+        begins = self.position if position is None else position
+        log = self.logs[name] = Log(self.seq, begins, counted=counted)
         return log
 
     def drop_topic(self, name: str) -> None:
@@ -106,7 +109,8 @@ class Journal:
                 return self._reset(reader, "restarted")
             reader.seq = cursor.seq
             return self.next(reader)
-        if lost := next((log for log in logs if log.floor_position > cursor.position), None):
+        lost = next((log for log in logs if not log.reaches(cursor.position)), None)
+        if lost is not None:  # an empty log is one too
             return self._reset(reader, lost.reason)
         if cursor.position > self.position:
             return self._reset(reader, "restarted")
@@ -136,6 +140,7 @@ class Journal:
         return [entry.frame for entry in found], self.seq
 
     def _reset(self, reader: Reader, reason: Reason) -> list[Frame]:
+        self.resets[reason] += 1
         return [messages.reset(reason), *self._snapshot(reader)]
 
     def _snapshot(self, reader: Reader) -> list[Frame]:

@@ -16,10 +16,14 @@ MOST_KEYS = 200
 class Log:
     """Entries after `floor_seq` and `floor_position`; what was before them, `reason` says.
 
-    `current`: the keys that make up the state now, as a snapshot shows it.
+    `current`: the keys that make up the state now, as a snapshot shows it. `counted`: what it tells
+    stands at positions of the updates, so that another server knows what a reader lacks.
     """
 
-    def __init__(self, seq: int, position: int, most: int = MOST_KEYS) -> None:
+    def __init__(
+        self, seq: int, position: int, most: int = MOST_KEYS, *, counted: bool = True
+    ) -> None:
+        self.counted = counted
         self.floor_seq = seq
         self.floor_position = position
         self.reason: Reason = "restarted"
@@ -48,6 +52,10 @@ class Log:
         self._entries.clear()
         self.current = set()
         self.floor_seq, self.floor_position, self.reason = seq, position, reason
+
+    def reaches(self, position: int) -> bool:
+        """Everything said of later positions is here."""
+        return self.counted and self.floor_position <= position
 
     def after(self, seq: int) -> list[Entry]:
         """Entries behind a message, in order."""

@@ -28,7 +28,7 @@ REASONS: dict[Reason, str] = {
 class Frame:
     """One message as JSON (`text`, a WebSocket message) and as a server-sent event (`sse`)."""
 
-    __slots__ = ("_text", "sse")
+    __slots__ = ("_text", "kind", "sse")
 
     def __init__(self, kind: Kind, cursor: str | None, fields: bytes) -> None:
         """`fields`: a JSON object of what else it says. Without a cursor it moves no position."""
@@ -38,6 +38,7 @@ class Frame:
         inner = fields[1:-1]
         body = head + (b"," + inner if inner else b"") + b"}"
         place = b"" if cursor is None else b"id: %s\n" % cursor.encode()
+        self.kind = kind
         self.sse = b"%sevent: %s\ndata: %s\n\n" % (place, kind.encode(), body)
         self._text: str | None = None
 

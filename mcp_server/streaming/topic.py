@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from backbone.closings import Closing, Closings
+from mcp_server.events import KINDS, EventQuestion
 from mcp_server.parameters import Question
 from mcp_server.payload import ENCODERS, plain_data, still
 from mcp_server.queries import Queries
@@ -22,7 +23,9 @@ from orderflow.timeframe import HOUR_MS, TIMEFRAMES, Window, floor_ms
 if TYPE_CHECKING:
     from mcp_server.streaming.hub import Listener
 
-CHANNELS = ("bars", "volume_profile", "order_flow", "status")
+CHANNELS = ("bars", "volume_profile", "order_flow", "status", "events")
+NEWEST_EVENTS = 100
+"""So many are looked at again, for what was learnt since: outcomes, corrections."""
 MOST_OPEN = 40
 """Windows that are over and not final yet, looked at again and again."""
 MOST_SEEDED = 60
@@ -78,6 +81,7 @@ class Topic:
         self._said: dict[str, bytes] = {}
         self._open: dict[int, int] = {}
         self._final: dict[int, int] = {}
+        self._revisions: dict[str, int] = {}
 
     def selection(self) -> Selection:
         """What it is about; ForbiddenError where the caller's key has no right to it."""
@@ -96,6 +100,8 @@ class Topic:
             self.looked = position
             return changes
         self.looked = position
+        if self.spec.channel == "events":
+            return await self._events() if all_of_it else []
         if self.spec.channel == "status":
             return self._changed("status", self.name, self._status(selection))
         asked = self.spec.question
@@ -149,6 +155,36 @@ class Topic:
                 for s in streams
             ],
         }
+
+    async def _events(self) -> list[Change]:
+        """Events that are new, and those of which something was learnt."""
+        asked = self.spec.question
+        question = EventQuestion(
+            symbol=asked.symbol,
+            exchange=asked.exchange,
+            market=asked.market,
+            kinds=KINDS,
+            timeframe=None,
+            side=None,
+            since_ms=None,
+            as_of_ms=None,
+            limit=NEWEST_EVENTS,
+            cursor=None,
+            numbers=asked.numbers,
+        )
+        report = await self._queries.about_events.events(question)
+        changes: list[Change] = []
+        revisions: dict[str, int] = {}
+        for event in reversed(report.events):
+            key = f"{self.name}/{event.id}"
+            known = self._revisions.get(key, event.revision)
+            kind: Kind = "revision" if event.revision > known else "upsert"
+            revisions[key] = event.revision
+            changes += self._changed(kind, key, plain_data(event))
+        self._revisions = revisions
+        self._said = {key: said for key, said in self._said.items() if key in revisions}
+        self.current = list(revisions)
+        return changes
 
     # Bars
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import shutil
@@ -181,24 +180,6 @@ def test_deploy_small_profile(root: Path, compose: Any) -> None:
     assert small["mongo-setup"]["environment"] == {"MONGO_MEMBERS": "mongo1"}
     assert set(small["mongo-setup"]["depends_on"]) == {"mongo1"}
     assert "server-b" not in small["nginx"]["environment"]["EDGE_UPSTREAMS"]
-
-
-def test_deploy_dashboard(root: Path) -> None:
-    """Every name in Grafana's dashboard is one that /metrics has, and the data source is
-    compose's Prometheus."""
-    board = json.loads((root / "deploy/grafana/dashboards/wadm.json").read_text())
-    page = (root / "docs/operations.md").read_text()
-    declared = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
-    used = {
-        name.removesuffix("_total")
-        for panel in board["panels"]
-        for target in panel["targets"]
-        for name in re.findall(r"\b(?:wadm|ingestion)_[a-z_]+", target["expr"])
-    }
-    assert used
-    assert used <= declared
-    source = (root / "deploy/grafana/datasources/prometheus.yml").read_text()
-    assert "http://prometheus:9090" in source
 
 
 def test_deploy_settings_exist(compose: Any) -> None:

@@ -239,6 +239,19 @@ def test_lost_places(cursor: Cursor, reason: str) -> None:
     assert client.resets == [reason]
 
 
+def test_lost_place_in_an_empty_topic() -> None:
+    """A topic that has nothing to tell, and does not reach back to the place, is a lost place."""
+    made = Journal(LIFE)
+    made.begin_epoch("first", 3)
+    for topic in TOPICS:
+        made.add_topic(topic)
+    client = Client()
+    client.cursor = Cursor(made.epoch, 1, OTHER, 5)
+    client.connect(made)
+    client.read(made, 100)
+    assert client.resets == ["restarted"]
+
+
 def test_cut_while_connected() -> None:
     """When the server itself missed updates, or they count anew, its readers are told so."""
     made, client = journal(), Client()
