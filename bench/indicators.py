@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.goals import Goal, console
 from bench.profiles import BASE_ROW, median_ms, minutes_of, shared_day
-from orderflow import footprint
+from orderflow import footprint, packed
 from orderflow.completeness import Quality, State
 from orderflow.footprint import FootprintBar
 from orderflow.indicators import (
@@ -72,7 +72,12 @@ def day_of(bars: list[FootprintBar]) -> Stream:
 
 
 def refreshed(stream: Stream, minute_ms: int) -> object:
-    """What the processor does once a minute and instrument, the record included."""
+    """What the processor does once a minute and instrument, the record included.
+
+    It has just done it for another instrument, so nothing of this one's hours is still decoded.
+    """
+    packed.decoded_rows.cache_clear()
+    packed.decoded_spans.cache_clear()
     bars = windows.profiles(stream, minute_ms)
     return refresh_record(stream.instrument.name, minute_ms, bars, minute_ms)
 

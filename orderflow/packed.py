@@ -7,6 +7,7 @@ back equal bars. Blocks merge without making objects: a day takes about a millis
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -41,6 +42,10 @@ Table: TypeAlias = NDArray[np.int64]
 
 DENSE_ROWS = 1 << 16
 """Sums go into a plain array while the rows span no more than this, or four times their number."""
+
+
+LAST_READ = 4
+"""Blocks whose single bars stay decoded: where one window ends in an hour, a longer one begins."""
 
 
 class Columns(NamedTuple):
@@ -111,7 +116,7 @@ def unpack(block: PackedBars) -> list[FootprintBar]:
     sizes = sizes_from_bytes(columns.sizes, len(flows))
     prints = prints_from_bytes(columns.prints, flows)
     counts = varint.decode(block.counts)
-    table = _bar_rows([block])
+    table, _ = _bar_rows([block])
     numbers, values = table[0].tolist(), list(zip(*table[1:].tolist(), strict=True))
     bars = []
     at = 0
@@ -170,17 +175,17 @@ def between(block: PackedBars, start_ms: int, end_ms: int) -> FootprintBar | Non
     return msgspec.structs.replace(whole, rows=rows_between(block, span))
 
 
-def rows_between(block: PackedBars, span: slice) -> dict[int, Row]:
-    """The rows of the bars with these numbers, added up.
+def rows_between(block: PackedBars, span: slice, ratio: int = 1) -> dict[int, Row]:
+    """The rows of the bars with these numbers, added up; `ratio` rows become one.
 
     MergeError when the single bars were dropped.
     """
-    edges = np.concatenate(([0], np.cumsum(varint.decode(block.counts))))
-    table = _bar_rows([block])[:, edges[span.start] : edges[span.stop]]
+    edges, table = decoded_rows(_single(block).rows, block.counts)
+    table = table[:, edges[span.start] : edges[span.stop]]
     if block.volume_lots >= SMALL:
         ones = np.ones(table.shape[1], dtype=np.int64)
-        return _summed_slowly(table, ones, ones)
-    return _summed(table)
+        return _summed_slowly(table, ones * ratio, ones)
+    return _summed(np.vstack((table[:1] // ratio, table[1:])) if ratio > 1 else table)
 
 
 def flows_of(block: PackedBars) -> list[FlowBar]:
@@ -188,9 +193,9 @@ def flows_of(block: PackedBars) -> list[FlowBar]:
     return _flows(block, _single(block))
 
 
-def spans_of(block: PackedBars) -> list[tuple[int, int]]:
+def spans_of(block: PackedBars) -> tuple[tuple[int, int], ...]:
     """(start_ms, end_ms) of the single bars; MergeError when they were dropped."""
-    return spans_from_bytes(_single(block).flows)
+    return decoded_spans(_single(block).flows)
 
 
 def merged_rows(
@@ -204,14 +209,15 @@ def merged_rows(
     if not blocks:
         return {}
     lot = common_step(list({block.lot_size for block in blocks}))
-    table = _bar_rows(blocks) if by_bar else _total_rows(blocks)
-    sizes = [_row_count(block) if by_bar else block.total_count for block in blocks]
+    table, sizes = _bar_rows(blocks) if by_bar else _total_rows(blocks)
     lots = [whole_ratio(block.lot_size, lot) for block in blocks]
     ratios = [whole_ratio(row_size, block.row_size) for block in blocks]
     volume = sum(b.volume_lots * factor for b, factor in zip(blocks, lots, strict=True))
     if volume >= SMALL:
         return _summed_slowly(table, np.repeat(ratios, sizes), np.repeat(lots, sizes))
-    if max(ratios) > 1:
+    if len(set(ratios)) == 1:
+        table[0] //= ratios[0]
+    else:
         table[0] //= np.repeat(ratios, sizes)
     if max(lots) > 1:
         table[1:3] *= np.repeat(lots, sizes)
@@ -242,8 +248,20 @@ def _flows(block: PackedBars, columns: Columns) -> list[FlowBar]:
     return flows_from_bytes(columns.flows, block.names, block.tick_size, block.lot_size)
 
 
-def _row_count(block: PackedBars) -> int:
-    return int(varint.decode(block.counts).sum())
+@functools.lru_cache(maxsize=LAST_READ)
+def decoded_spans(flows: bytes) -> tuple[tuple[int, int], ...]:
+    """(start_ms, end_ms) of the bars of packed flows."""
+    return tuple(spans_from_bytes(flows))
+
+
+@functools.lru_cache(maxsize=LAST_READ)
+def decoded_rows(rows: bytes, counts: bytes) -> tuple[NDArray[np.int64], Table]:
+    """Where each bar's rows begin and end, and the rows of all of them."""
+    numbers = varint.decode(counts)
+    edges = np.concatenate(([0], np.cumsum(numbers)))
+    table = _table(zlib.decompress(rows), [int(edges[-1])], numbers)
+    table.setflags(write=False)
+    return edges, table
 
 
 def _rows_to_bytes(parts: Sequence[dict[int, Row]]) -> bytes:
@@ -259,18 +277,19 @@ def _rows_to_bytes(parts: Sequence[dict[int, Row]]) -> bytes:
     return varint.encode([*signed, *columns[0], *columns[1], *columns[2]])
 
 
-def _total_rows(blocks: Sequence[PackedBars]) -> Table:
-    """Rows of the totals, block after block."""
+def _total_rows(blocks: Sequence[PackedBars]) -> tuple[Table, list[int]]:
+    """Rows of the totals, block after block, and how many each block has."""
     data = b"".join([block.total.rows for block in blocks])
     sizes = [block.total_count for block in blocks]
-    return _table(data, sizes, np.array(sizes, dtype=np.int64))
+    return _table(data, sizes, np.array(sizes, dtype=np.int64)), sizes
 
 
-def _bar_rows(blocks: Sequence[PackedBars]) -> Table:
-    """Rows of every single bar, in time order."""
+def _bar_rows(blocks: Sequence[PackedBars]) -> tuple[Table, list[int]]:
+    """Rows of every single bar, in time order, and how many each block has."""
     data = b"".join([zlib.decompress(_single(block).rows) for block in blocks])
-    counts = varint.decode(b"".join([block.counts for block in blocks]))
-    return _table(data, [_row_count(block) for block in blocks], counts)
+    counts = [varint.decode(block.counts) for block in blocks]
+    sizes = [int(part.sum()) for part in counts]
+    return _table(data, sizes, np.concatenate(counts)), sizes
 
 
 def _table(data: bytes, sizes: Sequence[int], counts: NDArray[np.int64]) -> Table:

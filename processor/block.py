@@ -12,7 +12,7 @@ import msgspec
 from orderflow import flow, packed
 from orderflow.columns import qualities_from_bytes, qualities_to_bytes
 from orderflow.completeness import Quality, merge_qualities
-from orderflow.flow import FlowBar
+from orderflow.flow import FlowBar, whole_ratio
 from orderflow.footprint import FootprintBar
 from orderflow.packed import PackedBars
 
@@ -83,8 +83,7 @@ def part_of(
     total = functools.reduce(flow.then, flows[span])
     if depth == "flow":
         return FootprintBar(total, row_size, {}), quality
-    part = FootprintBar(total, block.bars.row_size, packed.rows_between(block.bars, span))
-    return part.coarsened(row_size), quality
+    return _rows_of(block.bars, span, total, row_size), quality
 
 
 def _histogram_of(block: Block, start_ms: int, end_ms: int, row_size: Decimal) -> Piece | None:
@@ -95,8 +94,12 @@ def _histogram_of(block: Block, start_ms: int, end_ms: int, row_size: Decimal) -
         return None
     first, last, bars = chosen[0], chosen[-1], block.bars
     total = FlowBar(spans[first][0], spans[last][1], bars.tick_size, bars.lot_size)
-    rows = packed.rows_between(bars, slice(first, last + 1))
-    return FootprintBar(total, bars.row_size, rows).coarsened(row_size), block.quality
+    return _rows_of(bars, slice(first, last + 1), total, row_size), block.quality
+
+
+def _rows_of(bars: PackedBars, span: slice, total: FlowBar, row_size: Decimal) -> FootprintBar:
+    rows = packed.rows_between(bars, span, whole_ratio(row_size, bars.row_size))
+    return FootprintBar(total, row_size, rows)
 
 
 def whole_of(blocks: Sequence[Block], depth: Depth, row_size: Decimal) -> Piece:

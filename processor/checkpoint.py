@@ -193,6 +193,10 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     for published in stream.published.values():
         published.closed_mono_ms = mono_ms
     stream.evidence.klines = {kline.start_ms: kline for kline in state.klines}
+    if not gapless:
+        # A candle is sent once: what came to nobody is asked for at once.
+        for start in stream.published:
+            stream.evidence.miss_candle(start)
     stream.evidence.asked = state.asked
     stream.scales = state.scales
     stream.lost_gaps = state.lost_gaps

@@ -304,6 +304,10 @@ class Stream:
             self.dirty.discard(start)
             revision = self.earlier.revision(self.instrument, minute)
             results.append(self._publish(minute, now_ms, mono_ms, revision=revision))
+            outage = self.coverage.outage
+            if outage is not None and outage.start_ms <= end <= outage.end_ms:
+                # The venue sends a candle once, at the end of its minute; nobody listened then.
+                self.evidence.miss_candle(start)
         return results
 
     def _publish(self, minute: Minute, now_ms: int, mono_ms: int, *, revision: int) -> MinuteResult:

@@ -140,15 +140,20 @@ class FaultPlan:
 
     @classmethod
     def seeded(
-        cls, seed: int, share: float = 0.01, kinds: Iterable[str] | None = None
+        cls,
+        seed: int,
+        share: float = 0.01,
+        kinds: Iterable[str] | None = None,
+        density: float = 1.0,
     ) -> FaultPlan:
-        """Every kind (or these) on every stream: rows by `share`, the rest a fiftieth of it."""
+        """Every kind (or these) on every stream: rows by `share`, the rest a fiftieth of it, or
+        `density` times as often."""
         plan = cls()
         chosen = [*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS]
         for place, action in enumerate(chosen):
             if kinds is not None and action not in kinds:
                 continue
-            part = share if action in ROW_ACTIONS else share / 50
+            part = share if action in ROW_ACTIONS else share / 50 * density
             rule = _Rule(None, action, Share(seed * 1_000 + place, part))
             (plan._rows if action in ROW_ACTIONS else plan._connections).append(rule)
         return plan

@@ -128,15 +128,16 @@ def main() -> int:
     first = options.first_seed
     if first is None:
         first = random.SystemRandom().randrange(10**6)
-    plans = [Plan(first + place, options.minutes) for place in range(options.seeds)]
+    dense = options.quick and options.judged
+    plans = [Plan(first + place, options.minutes, dense=dense) for place in range(options.seeds)]
     print(f"seeds {first}..{first + options.seeds - 1}, {options.minutes} virtual minutes each")
     with ProcessPoolExecutor(options.jobs) as pool:
         seeds = _played(pool, plans)
         more = range(first + options.seeds, first + options.seeds + MORE_SEEDS)
-        for seed in more if options.quick and options.judged else ():
+        for seed in more if dense else ():
             if not missing(seeds):
                 break
-            seeds += _played(pool, [Plan(seed, options.minutes)])
+            seeds += _played(pool, [Plan(seed, options.minutes, dense=dense)])
     killed = None
     if options.kills:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

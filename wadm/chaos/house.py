@@ -38,6 +38,8 @@ RESET_SHARE = 0.25
 """Seeds in which one venue begins to number its trades anew."""
 CALM_PART = 0.8
 """The last fifth of the tape is without new faults: progress must resume."""
+DENSITY = 6.0
+"""A short run has so many more big faults and cut connections in a minute, to see every kind."""
 SETTLE_S = 1_800.0
 STEP_S = 5.0
 SETTLING_MS = 5_000
@@ -53,6 +55,7 @@ class Plan(NamedTuple):
     seed: int
     minutes: int = 60
     faults: bool = True
+    dense: bool = False
 
 
 @dataclass(slots=True)
@@ -82,13 +85,16 @@ class Town:
         self.lives.append(Life(self.settings, fence, self.loop, seed, self.pace))
 
 
-def fault_plan(seed: int) -> FaultPlan:
+def fault_plan(plan: Plan) -> FaultPlan:
     """Every kind of the catalogue, by seed."""
+    if not plan.faults:
+        return FaultPlan()
     kinds = {*ROW_ACTIONS, *CONNECTION_ACTIONS, *VENUE_ACTIONS} - {"huge", "stall"}
-    plan = FaultPlan.seeded(seed, ROW_SHARE, kinds)
-    plan.huge_bytes = 5 << 20
-    plan.on_trades(None, "huge", Share(seed + 77, HUGE_SHARE))
-    return plan
+    density = DENSITY if plan.dense else 1.0
+    faults = FaultPlan.seeded(plan.seed, ROW_SHARE, kinds, density)
+    faults.huge_bytes = 5 << 20
+    faults.on_trades(None, "huge", Share(plan.seed + 77, HUGE_SHARE * density))
+    return faults
 
 
 def tape_of(plan: Plan) -> tuple[Tape, str | None]:
@@ -99,7 +105,8 @@ def tape_of(plan: Plan) -> tuple[Tape, str | None]:
     tape = synthetic_tape(START_MS, seed=plan.seed, markets=markets, end_ms=end_ms - 1)
     tracks = list(tape.tracks)
     numbered = [place for place, m in enumerate(markets) if m.name != "bybit:perp:BTCUSDT"]
-    if not plan.faults or draw.random() >= RESET_SHARE:
+    among = plan.seed % round(1 / RESET_SHARE) if plan.dense else draw.random() // RESET_SHARE
+    if not plan.faults or among:
         return tape, None
     place = draw.choice(numbered)
     keys = tracks[place].given.column(KEY)
@@ -113,7 +120,7 @@ async def run_seed(loop: VirtualLoop, plan: Plan) -> Outcome:
     outcome = Outcome(plan.seed)
     end_ms = START_MS + plan.minutes * MINUTE_MS
     tape, renumbered = tape_of(plan)
-    faults = fault_plan(plan.seed) if plan.faults else FaultPlan()
+    faults = fault_plan(plan)
     limits = Limits(life_s=plan.minutes * 20.0, shutdown_notice_s=5.0)
     store = MemoryStore()
     await store.open("simulated")
@@ -152,9 +159,12 @@ async def run_seed(loop: VirtualLoop, plan: Plan) -> Outcome:
 
 async def _hurt_all(town: Town, calm_s: float) -> None:
     """Big faults at random moments until the calm begins."""
+    dense = town.plan.dense
+    kinds: list[str] = []
     while town.loop.time() < calm_s:
-        await asyncio.sleep(town.draw.uniform(20, 240))
-        await _hurt(town, town.draw.choice(BIG))
+        await asyncio.sleep(town.draw.uniform(20, 240) / (DENSITY if dense else 1))
+        kinds = kinds or town.draw.sample(BIG, len(BIG)) if dense else [town.draw.choice(BIG)]
+        await _hurt(town, kinds.pop())
     town.simulator.faults.calm()
     town.life.store.failing = False
 
