@@ -287,9 +287,11 @@ def _total_rows(blocks: Sequence[PackedBars]) -> tuple[Table, list[int]]:
 def _bar_rows(blocks: Sequence[PackedBars]) -> tuple[Table, list[int]]:
     """Rows of every single bar, in time order, and how many each block has."""
     data = b"".join([zlib.decompress(_single(block).rows) for block in blocks])
-    counts = [varint.decode(block.counts) for block in blocks]
-    sizes = [int(part.sum()) for part in counts]
-    return _table(data, sizes, np.concatenate(counts)), sizes
+    counts = varint.decode(b"".join([block.counts for block in blocks]))
+    ends = np.cumsum([varint.count(block.counts) for block in blocks])
+    reached = np.concatenate(([0], np.cumsum(counts)))[ends]
+    sizes: list[int] = np.diff(reached, prepend=0).tolist()
+    return _table(data, sizes, counts), sizes
 
 
 def _table(data: bytes, sizes: Sequence[int], counts: NDArray[np.int64]) -> Table:

@@ -44,6 +44,11 @@ def encode(values: Sequence[int]) -> bytes:
     return out.tobytes()
 
 
+def count(data: bytes) -> int:
+    """How many numbers these bytes hold."""
+    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) < MORE))
+
+
 def decode(data: bytes) -> NDArray[np.int64]:
     """The numbers of `encode`; MergeError when the bytes are cut or too long for 63 bits."""
     found = np.frombuffer(data, dtype=np.uint8)

@@ -40,6 +40,7 @@ def test_numbers_come_back(found: list[int]) -> None:
     """Any whole numbers of 63 bits round-trip, small ones in one byte."""
     data = varint.encode(found)
     assert varint.decode(data).tolist() == found
+    assert varint.count(data) == len(found)
     assert len(data) <= 9 * len(found)
     assert len(varint.encode([number % 128 for number in found])) == len(found)
 
@@ -56,6 +57,18 @@ def test_bytes_that_are_no_numbers(data: bytes) -> None:
     """Cut or overlong bytes are an error, not a number."""
     with pytest.raises(MergeError):
         varint.decode(data)
+
+
+@given(minutes, st.data(), st.integers(1, 7))
+def test_rows_of_some_bars(found: list[list[Trade]], data: st.DataObject, ratio: int) -> None:
+    """Any run of bars gives the sum of its rows, as they are or wider, asked once or again."""
+    bars = bars_of(found)
+    block = packed.pack(bars)
+    first = data.draw(st.integers(0, len(bars) - 1))
+    span = slice(first, data.draw(st.integers(first + 1, len(bars))))
+    wanted = footprint.sum_rows([bar.rows for bar in bars[span]], ratio)
+    assert packed.rows_between(block, span, ratio) == wanted
+    assert packed.rows_between(block, span, ratio) == wanted
 
 
 @given(minutes)
