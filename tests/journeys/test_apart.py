@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +88,58 @@ async def test_same_answers(
             await parts.start(name)
         for name in ("collect", "process", "serve"):
             await parts.until_ready(name)
-        assert await settled(parts, calm) == calm
+        async with listening(parts) as told:
+            assert await settled(parts, calm) == calm
+            await check_stream(told, calm)
         await check_ports(parts)
         check_database(server, parts.common["mongo_database"] + "_simulated", two_markets(shared))
         await check_feeds(parts)
         for name in ("collect", "process", "serve"):
             assert await parts.stop(name) == 0, parts.logs()
         check_metrics(server, parts.common["mongo_database"] + "_simulated")
+
+
+@contextlib.asynccontextmanager
+async def listening(parts: House) -> AsyncIterator[list[Any]]:
+    """What the server's event stream tells of one instrument."""
+    told: list[Any] = []
+    query = f"symbols={NAMES[1]}&channels=bars,events,status"
+
+    async def listen() -> None:
+        url = f"http://127.0.0.1:{parts.ports['serve']}/stream?{query}"
+        async with parts.client.stream("GET", url, timeout=120) as answer:
+            assert answer.status_code == 200
+            async for line in answer.aiter_lines():
+                kind, _, text = line.partition(": ")
+                if kind == "data":
+                    message = json.loads(text)
+                    told.append(message)
+
+    task = asyncio.create_task(listen())
+    try:
+        yield told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def check_stream(told: list[Any], calm: Hashes) -> None:
+    """Fed by updates over the bus the stream tells bars as they grow, and each final one with the
+    content of one process, up to the last."""
+    last = max(key for key in calm if key[:2] == ("1m", NAMES[1]))
+
+    def finals() -> Hashes:
+        bars = [m["data"] for m in told if m["type"] in ("final", "revision")]
+        return {("1m", NAMES[1], bar["period_start"]): bar["content_hash"] for bar in bars}
+
+    async with asyncio.timeout(120):
+        while last not in finals():  # noqa: ASYNC110 (a process)
+            await asyncio.sleep(0.1)
+    assert finals().items() <= calm.items()
+    topics = {m["topic"].partition("/")[0] for m in told if m["type"] == "snapshot"}
+    assert topics == {"bars", "events", "status"}
+    assert "upsert" in {m["type"] for m in told}
+    assert "reset" not in {m["type"] for m in told}
 
 
 async def check_ports(parts: House) -> None:
