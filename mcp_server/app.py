@@ -15,6 +15,7 @@ from backbone.meter import Meter
 from backbone.settings import Settings
 from mcp_server.access.access import Access
 from mcp_server.access.gate import BODY_BYTES, Gate
+from mcp_server.dashboard import dashboard_routes
 from mcp_server.http import Http, Metrics
 from mcp_server.late import Hosted, LateMcp
 from mcp_server.measuring import Measuring
@@ -52,6 +53,7 @@ def build_app(
     stream = StreamEndpoint(hub, settings.public_hosts.split(","))
     routes = [
         *Http(queries, metrics).routes(base),
+        *dashboard_routes(base),
         Route(f"{base}/stream", stream),
         WebSocketRoute(f"{base}/stream", stream),
     ]

@@ -32,7 +32,7 @@ from orderflow.errors import (
     UnauthorizedError,
 )
 
-OPEN = frozenset({"", ".well-known", "livez", "readyz", "health", "openapi.json", "static"})
+OPEN = frozenset({"", ".well-known", "livez", "readyz", "health", "openapi.json", "assets"})
 """First parts of paths that need no key: they show nothing of the market or the service."""
 AUTHORIZE = "_authorize"
 """nginx asks here whether a key is good before it answers from its cache."""

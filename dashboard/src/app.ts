@@ -1,0 +1,263 @@
+// The page: what is asked for, what came, and what the stream changes of it.
+
+import type { Bar, Flow, Profile, Status, SymbolLine, Symbols } from "./answers.ts";
+import { ApiError, answer } from "./api.ts";
+import { ChartView } from "./chart_view.ts";
+import { element } from "./element.ts";
+import { EventList } from "./events.ts";
+import { Feeds } from "./feeds.ts";
+import { FrameQueue } from "./frame_queue.ts";
+import { Headline } from "./headline.ts";
+import { KeyDialog } from "./key_dialog.ts";
+import { Pickers } from "./pickers.ts";
+import { Question } from "./question.ts";
+import { timeframeMs } from "./ranges.ts";
+import { StatusLine } from "./status_line.ts";
+import { LiveStream, type Change, type Health, type Heartbeat } from "./stream.ts";
+import { type ViewState, parsed, printed } from "./view_state.ts";
+
+const FEEDS_EVERY_MS = 5_000;
+const SLOW_EVERY_MS = 60_000;
+const TICK_MS = 250;
+
+export class App {
+  readonly pickers: Pickers;
+  readonly line = new StatusLine();
+  readonly key: KeyDialog;
+  readonly #headline = new Headline();
+  readonly #feeds = new Feeds();
+  readonly #events: EventList;
+  readonly #chart: ChartView;
+  readonly #body = element("div", { class: "body" });
+  readonly #queue: FrameQueue<Change>;
+  #state: ViewState;
+  #symbols: readonly SymbolLine[] = [];
+  #streams: LiveStream[] = [];
+  #control = new AbortController();
+  #slow = 0;
+  #ready: Health = "connecting";
+
+  constructor(main: HTMLElement) {
+    this.#state = parsed(location.hash);
+    this.pickers = new Pickers((change) => this.go(change));
+    this.key = new KeyDialog(() => void this.start());
+    this.#chart = new ChartView((id) => this.#events.open(id));
+    this.#events = new EventList((event) => {
+      const length = timeframeMs(this.#state.timeframe);
+      this.#chart.choose(Math.floor(Date.parse(event.period_start) / length) * length);
+    });
+    this.#queue = new FrameQueue((found) => this.#apply(found));
+    main.append(this.line.problem, this.pickers.root, this.#body);
+    this.#body.append(this.pickers.layers);
+    window.addEventListener("hashchange", () => {
+      if (location.hash !== printed(this.#state)) this.#show(parsed(location.hash));
+    });
+    document.addEventListener("visibilitychange", () => this.#pause(document.hidden));
+    window.setInterval(() => this.#headline.tick(performance.now()), TICK_MS);
+  }
+
+  get state(): ViewState {
+    return this.#state;
+  }
+
+  /** From nothing: what is collected, then what is asked for. */
+  async start(): Promise<void> {
+    try {
+      const known = await answer<Symbols>("symbols", { detail: "summary" }, new AbortController().signal);
+      this.#symbols = known.symbols;
+      this.line.market(known.source);
+      this.pickers.offer(known.symbols);
+      this.#show(this.#state);
+    } catch (error) {
+      this.#failed(error);
+      const wait = error instanceof ApiError && error.status !== 401 ? (error.retryAfterS ?? 2) : null;
+      if (wait !== null) window.setTimeout(() => void this.start(), wait * 1_000);
+    }
+  }
+
+  go(change: Partial<ViewState>): void {
+    const next = parsed(printed({ ...this.#state, ...change }));
+    history.pushState(null, "", printed(next));
+    this.#show(next);
+  }
+
+  step(step: 1 | -1): void {
+    this.#chart.step(step);
+  }
+
+  /** Colours are read when something is drawn, so it is drawn anew. */
+  recolour(): void {
+    this.#show(this.#state);
+  }
+
+  #show(asked: ViewState): void {
+    this.#leave();
+    const state = this.#completed(asked);
+    this.#state = state;
+    this.pickers.show(state);
+    this.line.fail("");
+    document.title = state.symbol ? `${state.symbol} ${state.timeframe} · WADM` : "WADM";
+    this.#control = new AbortController();
+    if (state.view === "feeds") {
+      this.#body.replaceChildren(this.#feeds.root);
+      void this.#watchFeeds(this.#control.signal);
+    } else if (state.symbol) {
+      const side = element("div", { class: "side" }, this.#headline.root, this.#events.root);
+      this.#body.replaceChildren(this.pickers.layers, element("div", { class: "columns" }, this.#chart.root, side));
+      void this.#load(new Question(state, this.#control.signal), this.#control.signal);
+    }
+  }
+
+  #completed(asked: ViewState): ViewState {
+    const names = this.#symbols.map((one) => one.symbol);
+    const symbol = asked.symbol || (names.includes("BTCUSDT") ? "BTCUSDT" : (names[0] ?? ""));
+    const markets = this.#symbols.filter((one) => one.symbol === symbol).map((one) => one.market);
+    const market = asked.market || (markets.includes("perp") ? "perp" : "spot");
+    return { ...asked, symbol, market };
+  }
+
+  #leave(): void {
+    this.#control.abort();
+    clearTimeout(this.#slow);
+    for (const stream of this.#streams) stream.stop();
+    this.#streams = [];
+    this.#queue.clear();
+  }
+
+  async #load(question: Question, signal: AbortSignal): Promise<void> {
+    const { state } = question;
+    try {
+      const [profiled, flowed] = [question.profile(), question.flow()];
+      // Waited for below: one that fails first must not be an unheard rejection.
+      profiled.catch(() => undefined);
+      flowed.catch(() => undefined);
+      const [found, bars] = await question.bars();
+      this.line.market(found.source);
+      const label = `${found.symbol} ${found.exchange} ${found.market} ${found.timeframe}, ${found.bars.length} bars`;
+      this.#chart.begin(bars, this.#tick(state), state.layers, label);
+      requestAnimationFrame(() => performance.mark("first-chart"));
+      this.#headline.showFlow(await flowed, performance.now());
+      await this.#showProfile(await profiled);
+      if (question.live) this.#listen(question);
+      else this.line.tell("fixed", `fixed: until ${state.until}`);
+      await this.#layers(question, bars.startMs, signal);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error);
+    }
+  }
+
+  async #showProfile(profile: Profile): Promise<void> {
+    this.#headline.showProfile(profile, performance.now());
+    this.#chart.setProfile(this.#state.layers.includes("profile") ? profile : null);
+  }
+
+  /** What changes with closed bars: asked again each minute. One that fails takes no other along. */
+  async #layers(question: Question, sinceMs: number, signal: AbortSignal): Promise<void> {
+    const { layers, timeframe } = question.state;
+    const on = (one: (typeof layers)[number]): boolean => layers.includes(one);
+    const pane = on("delta") ? 2 : 1;
+    const work: Promise<void>[] = [];
+    if (on("events")) {
+      work.push(
+        question.events(sinceMs).then((events) => {
+          this.#events.show(events);
+          this.#chart.setEvents(events);
+        }),
+      );
+    }
+    if (on("levels") || on("naked")) {
+      work.push(question.levels().then((levels) => this.#chart.setLevels(levels, on("naked"), on("levels"))));
+    }
+    if (on("vwap")) work.push(question.vwap().then((study) => this.#chart.setVwap(study, timeframeMs(timeframe))));
+    if (on("cvd")) {
+      const mine = this.#symbols.filter((one) => one.symbol === question.state.symbol).map((one) => one.market);
+      for (const market of ["spot", "perp"] as const) {
+        if (mine.includes(market)) work.push(question.cvd(market).then((study) => this.#chart.setCvd(market, study, pane)));
+      }
+    }
+    if (on("sizes")) {
+      work.push(question.sizes().then((study) => this.#chart.setSizes(study, on("cvd") ? pane + 1 : pane)));
+    }
+    const ends = await Promise.allSettled(work);
+    if (signal.aborted) return;
+    const failed = ends.find((end) => end.status === "rejected");
+    const missing = failed?.status === "rejected" && failed.reason instanceof ApiError ? failed.reason : null;
+    this.line.fail(missing === null ? "" : missing.message);
+    this.#chart.root.dataset["layers"] = "shown";
+    if (question.live) this.#slow = window.setTimeout(() => void this.#again(question, sinceMs, signal), SLOW_EVERY_MS);
+  }
+
+  async #again(question: Question, sinceMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#showProfile(await question.profile());
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error);
+    }
+    await this.#layers(question, sinceMs, signal);
+  }
+
+  #listen(question: Question): void {
+    const heard = {
+      changed: (change: Change) => this.#queue.put(change.key, change),
+      beat: (heartbeat: Heartbeat) => this.#beat(heartbeat),
+      reset: () => undefined,
+      health: (health: Health, words: string) => this.#health(health, words),
+    };
+    const quiet = { ...heard, beat: () => undefined, health: () => undefined };
+    this.#streams = [new LiveStream(question.streamed, heard), new LiveStream(question.streamedProfile, quiet)];
+    this.#pause(document.hidden);
+  }
+
+  #health(health: Health, words: string): void {
+    this.#ready = health;
+    this.line.tell(health, words);
+  }
+
+  #beat(heartbeat: Heartbeat): void {
+    if (heartbeat.ready && heartbeat.worst_lag_ms !== null) this.#headline.confirm(heartbeat.worst_lag_ms, performance.now());
+  }
+
+  /** A page nobody sees holds no stream; it goes on where it was. */
+  #pause(hidden: boolean): void {
+    for (const stream of this.#streams) {
+      if (hidden) stream.stop();
+      else stream.start();
+    }
+    if (hidden && this.#streams.length > 0) this.line.tell("paused", "paused while hidden");
+    else if (this.#streams.length > 0 && this.#ready === "live") this.line.tell("connecting", "connecting");
+  }
+
+  #apply(found: ReadonlyMap<string, Change>): void {
+    const now = performance.now();
+    for (const [key, change] of found) {
+      if (key.startsWith("bars/")) this.#chart.put(change.data as Bar);
+      else if (key.startsWith("order_flow/")) this.#headline.showFlow(change.data as Flow, now);
+      else if (key.startsWith("volume_profile/")) void this.#showProfile(change.data as Profile);
+    }
+  }
+
+  #tick(state: ViewState): string {
+    const ticks = this.#symbols.filter((one) => one.symbol === state.symbol).map((one) => one.tick_size);
+    return ticks.reduce((least, tick) => (Number(tick) < Number(least) ? tick : least), ticks[0] ?? "0.01");
+  }
+
+  async #watchFeeds(signal: AbortSignal): Promise<void> {
+    try {
+      const status = await answer<Status>("status", {}, signal);
+      this.#feeds.show(status);
+      this.line.market(status.source);
+      this.line.tell("live", "asked every 5 s");
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#failed(error);
+      this.line.tell("lost", "the server can't be reached; trying again");
+    }
+    if (!signal.aborted) this.#slow = window.setTimeout(() => void this.#watchFeeds(signal), FEEDS_EVERY_MS);
+  }
+
+  #failed(error: unknown): void {
+    const words = error instanceof Error ? error.message : "something went wrong";
+    this.line.fail(words);
+    if (error instanceof ApiError && error.status === 401) this.key.open("The server asks for an API key.");
+  }
+}

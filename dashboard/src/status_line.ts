@@ -1,0 +1,34 @@
+// Whether what is on the page is live, and which market it is.
+
+import { element, say } from "./element.ts";
+import type { Health } from "./stream.ts";
+
+const MARKS: Record<Health | "paused" | "fixed", string> = {
+  connecting: "…",
+  live: "●",
+  lost: "✕",
+  refused: "✕",
+  paused: "‖",
+  fixed: "■",
+};
+
+export class StatusLine {
+  readonly root = element("p", { class: "link", role: "status" });
+  readonly source = element("p", { class: "source" });
+  readonly problem = element("p", { class: "problem", role: "alert" });
+
+  tell(health: Health | "paused" | "fixed", words: string): void {
+    this.root.dataset["health"] = health;
+    say(this.root, `${MARKS[health]} ${words}`);
+  }
+
+  market(source: string): void {
+    say(this.source, source === "simulated" ? "SIMULATED market: no real price" : "");
+    this.source.hidden = source !== "simulated";
+  }
+
+  fail(words: string): void {
+    say(this.problem, words);
+    this.problem.hidden = words === "";
+  }
+}
