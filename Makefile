@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
+.PHONY: dashboard shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ docs: $(STAMP) ## Write the indicator sections of docs/indicators.md from the ru
 client-types: $(STAMP) ## Write the client's answer types and cache schemas from the server's OpenAPI document
 	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_types.py > mcp_client/src/wadm_client/types.py
 	$(BIN)/wadm openapi | $(BIN)/python mcp_client/write_schemas.py mcp_client/src/wadm_client/schemas
+
+dashboard: ## Build the page's bundle into mcp_server/static (needs Node 20.19 or newer and npm)
+	cd dashboard && npm ci && npm run build && npm test
 
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)

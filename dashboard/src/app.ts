@@ -6,9 +6,11 @@ import { ChartView } from "./chart_view.ts";
 import { element } from "./element.ts";
 import { EventList } from "./events.ts";
 import { Feeds } from "./feeds.ts";
+import { FootprintView } from "./footprint_view.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import { Headline } from "./headline.ts";
 import { KeyDialog } from "./key_dialog.ts";
+import { chartLayers, footprintLayers } from "./layers.ts";
 import { Pickers } from "./pickers.ts";
 import { Question } from "./question.ts";
 import { timeframeMs } from "./ranges.ts";
@@ -28,6 +30,7 @@ export class App {
   readonly #feeds = new Feeds();
   readonly #events: EventList;
   readonly #chart: ChartView;
+  readonly #footprint = new FootprintView();
   readonly #body = element("div", { class: "body" });
   readonly #queue: FrameQueue<Change>;
   #state: ViewState;
@@ -44,7 +47,7 @@ export class App {
     this.#chart = new ChartView((id) => this.#events.open(id));
     this.#events = new EventList((event) => {
       const length = timeframeMs(this.#state.timeframe);
-      this.#chart.choose(Math.floor(Date.parse(event.period_start) / length) * length);
+      this.#current.choose(Math.floor(Date.parse(event.period_start) / length) * length);
     });
     this.#queue = new FrameQueue((found) => this.#apply(found));
     main.append(this.line.problem, this.pickers.root, this.#body);
@@ -56,8 +59,8 @@ export class App {
     window.setInterval(() => this.#headline.tick(performance.now()), TICK_MS);
   }
 
-  get state(): ViewState {
-    return this.#state;
+  get #current(): ChartView | FootprintView {
+    return this.#state.view === "footprint" ? this.#footprint : this.#chart;
   }
 
   /** From nothing: what is collected, then what is asked for. */
@@ -82,7 +85,7 @@ export class App {
   }
 
   step(step: 1 | -1): void {
-    this.#chart.step(step);
+    this.#current.step(step);
   }
 
   /** Colours are read when something is drawn, so it is drawn anew. */
@@ -103,7 +106,7 @@ export class App {
       void this.#watchFeeds(this.#control.signal);
     } else if (state.symbol) {
       const side = element("div", { class: "side" }, this.#headline.root, this.#events.root);
-      this.#body.replaceChildren(this.pickers.layers, element("div", { class: "columns" }, this.#chart.root, side));
+      this.#body.replaceChildren(this.pickers.layers, element("div", { class: "columns" }, this.#current.root, side));
       void this.#load(new Question(state, this.#control.signal), this.#control.signal);
     }
   }
@@ -134,10 +137,11 @@ export class App {
       const [found, bars] = await question.bars();
       this.line.market(found.source);
       const label = `${found.symbol} ${found.exchange} ${found.market} ${found.timeframe}, ${found.bars.length} bars`;
-      this.#chart.begin(bars, this.#tick(state), state.layers, label);
+      if (state.view === "footprint") this.#footprint.begin(bars, label);
+      else this.#chart.begin(bars, this.#tick(state), state.layers, label);
       requestAnimationFrame(() => performance.mark("first-chart"));
-      this.#headline.showFlow(await flowed, performance.now());
-      await this.#showProfile(await profiled);
+      this.#headline.showFlow(await flowed, performance.now(), question.live);
+      this.#showProfile(await profiled);
       if (question.live) this.#listen(question);
       else this.line.tell("fixed", `fixed: until ${state.until}`);
       await this.#layers(question, bars.startMs, signal);
@@ -146,50 +150,28 @@ export class App {
     }
   }
 
-  async #showProfile(profile: Profile): Promise<void> {
-    this.#headline.showProfile(profile, performance.now());
+  #showProfile(profile: Profile): void {
+    this.#headline.showProfile(profile, performance.now(), this.#state.until === "");
     this.#chart.setProfile(this.#state.layers.includes("profile") ? profile : null);
   }
 
-  /** What changes with closed bars: asked again each minute. One that fails takes no other along. */
+  /** Asked again each minute. */
   async #layers(question: Question, sinceMs: number, signal: AbortSignal): Promise<void> {
-    const { layers, timeframe } = question.state;
-    const on = (one: (typeof layers)[number]): boolean => layers.includes(one);
-    const pane = on("delta") ? 2 : 1;
-    const work: Promise<void>[] = [];
-    if (on("events")) {
-      work.push(
-        question.events(sinceMs).then((events) => {
-          this.#events.show(events);
-          this.#chart.setEvents(events);
-        }),
-      );
-    }
-    if (on("levels") || on("naked")) {
-      work.push(question.levels().then((levels) => this.#chart.setLevels(levels, on("naked"), on("levels"))));
-    }
-    if (on("vwap")) work.push(question.vwap().then((study) => this.#chart.setVwap(study, timeframeMs(timeframe))));
-    if (on("cvd")) {
-      const mine = this.#symbols.filter((one) => one.symbol === question.state.symbol).map((one) => one.market);
-      for (const market of ["spot", "perp"] as const) {
-        if (mine.includes(market)) work.push(question.cvd(market).then((study) => this.#chart.setCvd(market, study, pane)));
-      }
-    }
-    if (on("sizes")) {
-      work.push(question.sizes().then((study) => this.#chart.setSizes(study, on("cvd") ? pane + 1 : pane)));
-    }
-    const ends = await Promise.allSettled(work);
+    const { state } = question;
+    const markets = this.#symbols.filter((one) => one.symbol === state.symbol).map((one) => one.market);
+    const problem =
+      state.view === "footprint"
+        ? await footprintLayers(question, sinceMs, this.#footprint, this.#events)
+        : await chartLayers(question, markets, sinceMs, this.#chart, this.#events);
     if (signal.aborted) return;
-    const failed = ends.find((end) => end.status === "rejected");
-    const missing = failed?.status === "rejected" && failed.reason instanceof ApiError ? failed.reason : null;
-    this.line.fail(missing === null ? "" : missing.message);
-    this.#chart.root.dataset["layers"] = "shown";
+    this.line.fail(problem);
+    this.#current.root.dataset["layers"] = "shown";
     if (question.live) this.#slow = window.setTimeout(() => void this.#again(question, sinceMs, signal), SLOW_EVERY_MS);
   }
 
   async #again(question: Question, sinceMs: number, signal: AbortSignal): Promise<void> {
     try {
-      await this.#showProfile(await question.profile());
+      this.#showProfile(await question.profile());
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     }
@@ -230,9 +212,9 @@ export class App {
   #apply(found: ReadonlyMap<string, Change>): void {
     const now = performance.now();
     for (const [key, change] of found) {
-      if (key.startsWith("bars/")) this.#chart.put(change.data as Bar);
-      else if (key.startsWith("order_flow/")) this.#headline.showFlow(change.data as Flow, now);
-      else if (key.startsWith("volume_profile/")) void this.#showProfile(change.data as Profile);
+      if (key.startsWith("bars/")) this.#current.put(change.data as Bar);
+      else if (key.startsWith("order_flow/")) this.#headline.showFlow(change.data as Flow, now, true);
+      else if (key.startsWith("volume_profile/")) this.#showProfile(change.data as Profile);
     }
   }
 

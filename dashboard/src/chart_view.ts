@@ -38,6 +38,7 @@ export class ChartView {
     this.#chart = chart;
     this.#bars = bars;
     this.#chosen = null;
+    delete this.root.dataset["layers"];
     chart.root.setAttribute("aria-label", label);
     chart.root.classList.add(`panes-${panes}`);
     this.#place.replaceChildren(chart.root);

@@ -3,6 +3,7 @@
 import type { Flow, Identity, Profile } from "./answers.ts";
 import { type Aged, ageNow, ageWords, aged } from "./age.ts";
 import { element, say } from "./element.ts";
+import { momentWords } from "./inspector.ts";
 import { proofOf } from "./proof.ts";
 
 type Field<T> = readonly [keyof T & string, string];
@@ -42,7 +43,8 @@ class Figures<T extends Identity> {
     this.root = element("section", { class: "card", "data-answer": name }, this.#title, list, line);
   }
 
-  show(answer: T, title: string, now: number): void {
+  /** `live`: it is about now and grows old; else it is about a window that is over. */
+  show(answer: T, title: string, now: number, live: boolean): void {
     say(this.#title, title);
     this.root.dataset["hash"] = answer.timestamp;
     for (const [field] of this.#fields) {
@@ -53,7 +55,11 @@ class Figures<T extends Identity> {
     const quality = answer.quality;
     const state = quality.state ?? quality.completeness?.state;
     say(this.#proof, `${proofOf(state)} (${state ?? "unknown"})`);
-    this.#aged = aged(quality.age_ms, quality.stale, now);
+    this.#aged = live ? aged(quality.age_ms, quality.stale, now) : null;
+    if (!live) {
+      say(this.#age, `${momentWords(answer.period_start)} to ${momentWords(answer.period_end)} UTC`);
+      this.root.classList.remove("stale");
+    }
   }
 
   /** The server said that it is up to date, so what stands here has not changed since. */
@@ -91,13 +97,13 @@ export class Headline {
     this.root = element("div", { class: "headline" }, this.flow.root, this.profile.root);
   }
 
-  showProfile(answer: Profile, now: number): void {
+  showProfile(answer: Profile, now: number, live: boolean): void {
     const shape = answer.reading?.shape;
-    this.profile.show(answer, `Profile ${answer.window} ${answer.timeframe}${shape ? `, shape ${shape}` : ""}`, now);
+    this.profile.show(answer, `Profile ${answer.window} ${answer.timeframe}${shape ? `, shape ${shape}` : ""}`, now, live);
   }
 
-  showFlow(answer: Flow, now: number): void {
-    this.flow.show(answer, `Order flow ${answer.period}`, now);
+  showFlow(answer: Flow, now: number, live: boolean): void {
+    this.flow.show(answer, `Order flow ${answer.period}`, now, live);
   }
 
   confirm(lagMs: number, now: number): void {

@@ -80,15 +80,14 @@ export class Question {
 
   async events(sinceMs: number): Promise<EventReport[]> {
     const { symbol } = this.state;
-    const params = { symbol, since: sinceMs, limit: MOST_EVENTS, ...this.#of() };
+    // A cursor of this form is what the server gives where it stopped between two events.
+    const cursor = this.live ? undefined : `${this.#end() + 1}-${"0".repeat(32)}`;
+    const params = { symbol, since: sinceMs, limit: MOST_EVENTS, cursor, ...this.#of() };
     const found = await answer<{ events: EventReport[] }>("events", params, this.#signal);
     const least = timeframeMs(this.state.timeframe);
     // An event of a shorter bar has no bar of its own here.
     return found.events.filter(
-      (event) =>
-        (this.live || Date.parse(event.at) <= this.#end()) &&
-        isTimeframe(event.timeframe) &&
-        timeframeMs(event.timeframe) >= least,
+      (event) => isTimeframe(event.timeframe) && timeframeMs(event.timeframe) >= least,
     );
   }
 
