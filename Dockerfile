@@ -12,6 +12,7 @@ COPY collectors collectors
 COPY processor processor
 COPY mcp_server mcp_server
 COPY simulator simulator
+COPY alerts alerts
 COPY wadm wadm
 # The build backend comes from the same hashed list: nothing is fetched without a hash.
 RUN /opt/wadm/bin/pip install --no-build-isolation --no-deps . \

@@ -125,6 +125,10 @@ class Settings:
     backfill: str = _setting(
         "2d", "How far back an empty store is filled in the background: 2d, 12h or 0."
     )
+    alerts_file: str = _setting("", "File of alert rules that `wadm up` runs; empty: none.")
+    alerts_private: str = _setting(
+        "off", "Alerts may go to private addresses and over plain HTTP.", ("off", "on")
+    )
     row_sizes: str = _setting(
         "", "Fixed base row sizes, SYMBOL=SIZE by comma; others follow the venue's own ranges."
     )

@@ -23,6 +23,7 @@ ROOMS = (
     "processor",
     "mcp_server",
     "simulator",
+    "alerts",
     "wadm",
     "mcp_client",
 )

@@ -27,7 +27,7 @@ from orderflow.errors import ConfigError, WadmError
 from orderflow.indicators import INDICATORS
 from orderflow.indicators.volume_profile import METHODS
 from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
-from wadm import agent_commands, backups, house, keys, live, operate, plot_command
+from wadm import agent_commands, alert_commands, backups, house, keys, live, operate, plot_command
 from wadm import doctor as checks
 from wadm import explain as cards
 from wadm.asking import UnreachableError
@@ -49,6 +49,7 @@ app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backups.app, name="backup")
 app.add_typer(plot_command.app, name="plot")
+app.add_typer(alert_commands.app, name="alerts")
 app.command()(backups.restore)
 house.register(app)
 out = Console()

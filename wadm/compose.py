@@ -76,6 +76,14 @@ class System:
 
         return Backfiller(self.settings, self.store, self.processor, sources)
 
+    def _alerting(self) -> list[asyncio.Task[None]]:
+        """The alerts of WADM_ALERTS_FILE, imported by those who have one."""
+        if not self.settings.alerts_file:
+            return []
+        from wadm.alerting import beside
+
+        return [asyncio.create_task(beside(self.settings, self.queries), name="alerts")]
+
     def figures(self) -> dict[str, Figures]:
         """What each service of this process says of itself once a minute."""
         collectors: dict[str, Figures] = {
@@ -111,6 +119,7 @@ class System:
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
         minutes = Minutes(self.stall, self.figures(), to_processor(self.processor))
         noting = asyncio.create_task(minutes.run(), name="metrics")
+        alerting = self._alerting()
         self.backfilling = asyncio.create_task(self._backfiller().run(), name="backfill")
         self.backfilling.add_done_callback(_look_at)
         self.tasks = [processing, serving, *collecting]
@@ -120,7 +129,7 @@ class System:
                 await asyncio.sleep(0.01)
             yield self
         finally:
-            beside = (noting, self.backfilling, *collecting, measuring)
+            beside = (*alerting, noting, self.backfilling, *collecting, measuring)
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)

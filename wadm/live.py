@@ -40,6 +40,7 @@ class Playing:
 
 async def up(settings: Settings, notes: Console, *, or_demo: bool) -> None:
     """Live venues only; with `or_demo` the demo when nothing is stored and nobody answers."""
+    _check_alerts(settings)
     async with opened_store(settings, LIVE) as store:
         empty = not await store.load_checkpoints()
         system = System(settings, store, LIVE)
@@ -52,6 +53,14 @@ async def up(settings: Settings, notes: Console, *, or_demo: bool) -> None:
     notes.rule("[bold yellow]no venue is reachable: running the DEMO, a SIMULATED market")
     notes.print("Nothing below is a real price. Restart to try the live venues again.")
     await demo(settings, notes)
+
+
+def _check_alerts(settings: Settings) -> None:
+    """A file of alerts that is wrong is refused before anything starts."""
+    if settings.alerts_file:
+        from wadm.alerting import check_file
+
+        check_file(Path(settings.alerts_file))
 
 
 async def _answers(system: System, settings: Settings, notes: Console) -> bool:
@@ -86,6 +95,7 @@ async def demo(settings: Settings, notes: Console) -> None:
     from simulator.service import Simulator
     from simulator.tapes.synthetic import synthetic_tape
 
+    _check_alerts(settings)
     speed = parse_speed(settings.demo_speed)
     async with Simulator([synthetic_tape(wall_ms())], speed=speed) as simulator:
         changed: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""Alerts: rules over served answers, and the targets that are told. Decisions are pure."""
