@@ -78,10 +78,13 @@ class Sender:
     def _noted(self, message: Message, given: Delivered) -> None:
         about = {"id": message.id, "rule": message.rule, "target": message.target}
         told = about | {"answer": given.words, "tries": message.tries + 1}
-        if given.outcome != "later":
-            state = "sent" if given.outcome == "accepted" else "refused"
-            self.journal.mark(message, state, given.words)
-            (log.info if state == "sent" else log.error)(f"alert.{state}", **told)
+        if given.outcome == "accepted":
+            self.journal.mark(message, "sent", given.words)
+            log.info("alert.sent", **told)
+            return
+        if given.outcome == "refused":
+            self.journal.mark(message, "refused", given.words)
+            log.error("alert.refused", **told)
             return
         now_ms = self.now_ms()
         due = self.retries.next_ms(

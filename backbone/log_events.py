@@ -7,6 +7,15 @@ declared here is logged. docs/operations.md lists them.
 from __future__ import annotations
 
 LOG_EVENTS: dict[str, str] = {
+    "alerts.running": "The rules of a file of alerts are looked at from now on.",
+    "alerts.failed": "The alerts of this process stopped on an error and start again in 5 s.",
+    "alert.fired": "A rule held, and its messages are in the queue.",
+    "alert.silenced": "A rule held while it was silenced.",
+    "alert.sent": "A target took a message.",
+    "alert.later": "A target did not take a message; it is tried again.",
+    "alert.refused": "A target refused a message for good.",
+    "alert.given_up": "A message was tried for an hour or twelve times, in vain.",
+    "alert.dropped": "A message found its target's queue full and is not sent.",
     "backfill.done": "An instrument was filled from archives and REST.",
     "backfill.failed": "The background backfill broke; live trades go on.",
     "backfill.unavailable": "A source of the past gave nothing for an instrument.",

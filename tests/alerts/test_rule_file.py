@@ -12,6 +12,8 @@ from alert_support import book_from
 from alerts.credential import options_of
 from alerts.fieldpath import parse_path, value_at
 from alerts.rule import Kind
+from alerts.ruletext import RuleText
+from alerts.targets import TARGETS
 from orderflow.errors import ConfigError
 
 TARGET = '[targets.desk]\nkind = "webhook"\nurl = "https://x.example/h"\nsecret_env = "S"\n'
@@ -115,3 +117,16 @@ def test_paths_of_fields() -> None:
     for wrong in ("", "a..b", "a.", "A", "a[b", "a b", "x" * 201):
         with pytest.raises(ConfigError, match="is no path"):
             parse_path(wrong)
+
+
+def test_the_example_of_the_guide(root: Path) -> None:
+    """The file in docs/operations.md is a good one, and every key of a rule is described there."""
+    text = (root / "docs/operations.md").read_text()
+    section = text.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    book = book_from(section.partition("```toml\n")[2].partition("```")[0])
+    assert [rule.name for rule in book.rules] == ["big-delta", "odd-minute", "sweeps", "late"]
+    told = {field for field in RuleText.__struct_fields__ if f"`{field}" not in section}
+    assert told == set()
+    for name, kind in TARGETS.items():
+        words = (name, *kind.takes.options, *kind.takes.secrets)
+        assert [word for word in words if f"`{word}`" not in section] == []

@@ -15,7 +15,16 @@ from ruamel import yaml
 from backbone.log_events import LOG_EVENTS
 from backbone.measures import LABELS, MEASURES, Kind
 
-ROOMS = ("orderflow", "backbone", "collectors", "processor", "mcp_server", "simulator", "wadm")
+ROOMS = (
+    "orderflow",
+    "backbone",
+    "collectors",
+    "processor",
+    "mcp_server",
+    "simulator",
+    "alerts",
+    "wadm",
+)
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "counter": ("_total",),
