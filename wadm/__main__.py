@@ -35,6 +35,7 @@ from wadm.compute_command import compute, decimal_of
 from wadm.loops import run
 from wadm.replay import Replay
 from wadm.settings_page import settings_table
+from wadm.top_command import top
 
 PROBLEM, MISUSE, UNREACHABLE = 1, 2, 3
 app = typer.Typer(
@@ -45,6 +46,7 @@ app = typer.Typer(
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 agent_commands.add(app)
 app.command()(compute)
+app.command()(top)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backups.app, name="backup")

@@ -1,0 +1,1 @@
+"""The live table in a terminal; textual is imported only by its screen."""
