@@ -97,6 +97,9 @@ class Settings:
     trusted_proxies: str = _setting(
         "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, by comma."
     )
+    otel_endpoint: str = _setting(
+        "", "OTLP/HTTP address that spans of requests are sent to; needs the extra otel."
+    )
     tool_aliases: str = _setting(
         "off", "Offer the tools under wAIckoff's documented names as well.", ("on", "off")
     )

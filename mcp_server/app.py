@@ -23,6 +23,7 @@ from mcp_server.problems import HANDLERS, problem
 from mcp_server.queries import Queries
 from mcp_server.streaming.endpoint import StreamEndpoint
 from mcp_server.streaming.hub import Hub
+from mcp_server.tracing import Tracer, Tracing
 
 DRAIN_S = 5
 WS_MESSAGE_BYTES = 4_096
@@ -57,7 +58,13 @@ def build_app(
         Route(f"{base}/stream", stream),
         WebSocketRoute(f"{base}/stream", stream),
     ]
-    return application(LateMcp(make), access, settings, routes, hub, counts)
+    app = application(LateMcp(make), access, settings, routes, hub, counts)
+    if settings.otel_endpoint:
+        app.state.tracer = Tracer(settings.otel_endpoint)
+        app.add_middleware(
+            Tracing, tracer=app.state.tracer, base_path=settings.base_path.rstrip("/")
+        )
+    return app
 
 
 def application(
@@ -73,6 +80,8 @@ def application(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
+            if (tracer := getattr(app.state, "tracer", None)) is not None:
+                await stack.enter_async_context(tracer.running())
             await stack.enter_async_context(access.running())
             await stack.enter_async_context(mcp.running())
             if hub is not None:

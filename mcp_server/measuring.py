@@ -25,8 +25,7 @@ class Measuring:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        name = scope["path"].removeprefix(self.base_path).lstrip("/").partition("/")[0]
-        route = "page" if name in PAGE else name
+        route = route_name(scope, self.base_path)
         began_s = monotonic_s()
 
         async def noted(message: Message) -> None:
@@ -37,6 +36,12 @@ class Measuring:
             await send(message)
 
         await self.app(scope, receive, noted)
+
+
+def route_name(scope: Scope, base_path: str) -> str:
+    """The first part of the path, as somebody sent it; `page` for the dashboard."""
+    name: str = scope["path"].removeprefix(base_path).lstrip("/").partition("/")[0]
+    return "page" if name in PAGE else name
 
 
 def _is_streamed(start: Message) -> bool:
