@@ -8,7 +8,7 @@ from backbone.clock import monotonic_s
 from backbone.measures import REQUEST_SECONDS, REQUESTS
 from backbone.meter import Meter
 
-PAGE = frozenset({"", "static"})
+PAGE = frozenset({"", "assets"})
 STREAMED = b"text/event-stream"
 
 

@@ -58,5 +58,5 @@ async def test_requests_and_tools() -> None:
         }
         assert tools == TOOLS
         base = {route.path.split("/")[1] for route in house.app.routes}
-        assert base - {""} <= ROUTES | {".well-known", "static"}
+        assert base - {""} <= ROUTES | {".well-known", "assets"}
         assert ROUTES - base <= {"page"}
