@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: dashboard shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
+.PHONY: dashboard page-bench shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,12 @@ client-types: $(STAMP) ## Write the client's answer types and cache schemas from
 
 dashboard: ## Build the page's bundle into mcp_server/static (needs Node 20.19 or newer and npm)
 	cd dashboard && npm ci && npm run build && npm test
+
+shots: $(STAMP) ## Take the pictures of README and docs: the real day (or a synthetic market) in Chromium (minutes)
+	PYTHONPATH=tests/support $(BIN)/python tests/support/shots.py
+
+page-bench: $(STAMP) ## Measure the page's first chart and its frames under updates, write build/dashboard.json
+	PYTHONPATH=tests/support $(BIN)/python tests/support/page_bench.py
 
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)

@@ -182,6 +182,14 @@ export interface StackItem {
   rows: number;
 }
 
+/** A level of a closed session; untested: price has not come back to it. */
+export interface NakedItem {
+  kind: string;
+  price: Num;
+  session_start: string;
+  status: "untested" | "touched";
+}
+
 export interface KeyLevels {
   price: Num | null;
   levels: { name: string; price: Num; side: string; since: string | null }[];

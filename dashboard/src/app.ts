@@ -1,6 +1,6 @@
 // The page: what is asked for, what came, and what the stream changes of it.
 
-import type { Bar, Flow, Profile, Status, SymbolLine, Symbols } from "./answers.ts";
+import type { Bar, EventReport, Flow, Profile, Status, SymbolLine, Symbols } from "./answers.ts";
 import { ApiError, answer } from "./api.ts";
 import { ChartView } from "./chart_view.ts";
 import { element } from "./element.ts";
@@ -13,7 +13,7 @@ import { KeyDialog } from "./key_dialog.ts";
 import { chartLayers, footprintLayers } from "./layers.ts";
 import { Pickers } from "./pickers.ts";
 import { Question } from "./question.ts";
-import { timeframeMs } from "./ranges.ts";
+import { isTimeframe, rangeMs, timeframeMs } from "./ranges.ts";
 import { StatusLine } from "./status_line.ts";
 import { LiveStream, type Change, type Health, type Heartbeat } from "./stream.ts";
 import { type ViewState, parsed, printed } from "./view_state.ts";
@@ -38,6 +38,7 @@ export class App {
   #streams: LiveStream[] = [];
   #control = new AbortController();
   #slow = 0;
+  #newestMs = 0;
   #ready: Health = "connecting";
 
   constructor(main: HTMLElement) {
@@ -136,6 +137,7 @@ export class App {
       flowed.catch(() => undefined);
       const [found, bars] = await question.bars();
       this.line.market(found.source);
+      this.#newestMs = bars.endMs;
       const label = `${found.symbol} ${found.exchange} ${found.market} ${found.timeframe}, ${found.bars.length} bars`;
       if (state.view === "footprint") this.#footprint.begin(bars, label);
       else this.#chart.begin(bars, this.#tick(state), state.layers, label);
@@ -211,11 +213,25 @@ export class App {
 
   #apply(found: ReadonlyMap<string, Change>): void {
     const now = performance.now();
+    const events: EventReport[] = [];
     for (const [key, change] of found) {
       if (key.startsWith("bars/")) this.#current.put(change.data as Bar);
       else if (key.startsWith("order_flow/")) this.#headline.showFlow(change.data as Flow, now, true);
+      else if (key.startsWith("events/")) events.push(change.data as EventReport);
       else if (key.startsWith("volume_profile/")) this.#showProfile(change.data as Profile);
     }
+    this.#heardEvents(events);
+  }
+
+  #heardEvents(found: readonly EventReport[]): void {
+    const { layers, timeframe, range, view } = this.#state;
+    const sinceMs = this.#newestMs - rangeMs(range);
+    const mine = found.filter(
+      ({ at, timeframe: bar }) => isTimeframe(bar) && timeframeMs(bar) >= timeframeMs(timeframe) && Date.parse(at) >= sinceMs,
+    );
+    if (mine.length === 0 || !layers.includes("events")) return;
+    const events = this.#events.put(mine);
+    if (view === "chart") this.#chart.setEvents(events);
   }
 
   #tick(state: ViewState): string {

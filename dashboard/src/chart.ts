@@ -78,6 +78,8 @@ export class Chart {
       timeScale: { borderColor: colours.line, timeVisible: true, secondsVisible: false },
       crosshair: { mode: 0 },
     });
+    // All panes now: lines come in any order, and each has its place.
+    while (this.#chart.panes().length < options.panes) this.#chart.addPane(true);
     const places = placesOf(options.tickSize);
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       // Rising bars are hollow, falling ones filled: no colour is needed to tell them apart.

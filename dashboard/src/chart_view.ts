@@ -1,7 +1,7 @@
 // The chart with its strip, its layers and the bar that was chosen.
 
 import { LineStyle } from "lightweight-charts";
-import type { Bar, CvdItem, EventReport, KeyLevels, Profile, SizeItem, Study, VwapItem } from "./answers.ts";
+import type { Bar, CvdItem, EventReport, KeyLevels, NakedItem, Profile, SizeItem, Study, VwapItem } from "./answers.ts";
 import type { Bars } from "./bars.ts";
 import { Chart, type PriceMark } from "./chart.ts";
 import { element } from "./element.ts";
@@ -93,17 +93,21 @@ export class ChartView {
     this.#chart?.setEvents(events);
   }
 
-  setLevels(levels: KeyLevels | null, naked: boolean, session: boolean): void {
-    const found = levels?.levels ?? [];
-    const marks: PriceMark[] = [];
-    for (const level of found) {
-      const isNaked = level.name.startsWith("naked_");
-      if (isNaked ? !naked : !session || level.name.includes("vwap")) continue;
-      if (marks.length >= MOST_LEVELS) break;
-      const title = level.name.replaceAll("_", " ");
-      marks.push({ price: level.price, title, colour: isNaked ? "mark" : "faint", style: isNaked ? LineStyle.LargeDashed : LineStyle.Dotted });
-    }
+  /** The nearest levels; VWAP bands and naked POCs are layers of their own. */
+  setLevels(levels: KeyLevels): void {
+    const mine = levels.levels.filter((one) => !one.name.startsWith("naked_") && !one.name.includes("vwap"));
+    const marks = mine.slice(0, MOST_LEVELS).map(
+      (one): PriceMark => ({ price: one.price, title: one.name.replaceAll("_", " "), colour: "faint", style: LineStyle.Dotted }),
+    );
     this.#chart?.setMarks("levels", marks);
+  }
+
+  setNaked(study: Study<NakedItem>): void {
+    const mine = study.items.filter((one) => one.kind === "poc" && one.status === "untested");
+    const marks = mine.map(
+      (one): PriceMark => ({ price: one.price, title: `naked POC ${one.session_start.slice(5, 10)}`, colour: "mark", style: LineStyle.LargeDashed }),
+    );
+    this.#chart?.setMarks("naked", marks);
   }
 
   setVwap(study: Study<VwapItem>, lengthMs: number): void {

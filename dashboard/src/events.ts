@@ -5,6 +5,7 @@ import { element } from "./element.ts";
 import { momentWords } from "./inspector.ts";
 
 const MOST_LISTED = 60;
+const MOST_KEPT = 200;
 
 /** A short name that fits beside a marker. */
 export function kindMark(kind: string): string {
@@ -49,6 +50,14 @@ export class EventList {
       this.#list,
       this.#detail,
     );
+  }
+
+  /** New events, and what was learnt of those that are known. */
+  put(events: readonly EventReport[]): readonly EventReport[] {
+    const found = new Map([...this.#events, ...events].map((one) => [one.id, one]));
+    const sorted = [...found.values()].sort((first, second) => Date.parse(second.at) - Date.parse(first.at));
+    this.show(sorted.slice(0, MOST_KEPT));
+    return this.#events;
   }
 
   show(events: readonly EventReport[]): void {

@@ -32,13 +32,15 @@ export function chartLayers(
     list.show(found);
     chart.setEvents(found);
   };
-  const levels = async (): Promise<void> => chart.setLevels(await question.levels(), on("naked"), on("levels"));
+  const levels = async (): Promise<void> => chart.setLevels(await question.levels());
+  const naked = async (): Promise<void> => chart.setNaked(await question.naked());
   const vwap = async (): Promise<void> => chart.setVwap(await question.vwap(), timeframeMs(timeframe));
   const cvd = async (market: "spot" | "perp"): Promise<void> => chart.setCvd(market, await question.cvd(market), pane);
   const sizes = async (): Promise<void> => chart.setSizes(await question.sizes(), on("cvd") ? pane + 1 : pane);
   if (on("events")) work.push(events());
   // Levels are those of now: they say nothing of a window of the past.
-  if ((on("levels") || on("naked")) && question.live) work.push(levels());
+  if (on("levels") && question.live) work.push(levels());
+  if (on("naked")) work.push(naked());
   if (on("vwap")) work.push(vwap());
   for (const market of ["spot", "perp"] as const) if (on("cvd") && markets.includes(market)) work.push(cvd(market));
   if (on("sizes")) work.push(sizes());

@@ -97,6 +97,9 @@ export class Pickers {
       else button.removeAttribute("aria-current");
     }
     this.root.hidden = this.layers.hidden = state.view === "feeds";
+    for (const label of this.layers.querySelectorAll("label")) {
+      label.hidden = state.view === "footprint" && label.htmlFor !== "layer-events";
+    }
   }
 
   focusSymbol(): void {

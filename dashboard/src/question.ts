@@ -7,6 +7,7 @@ import type {
   Footprint,
   ImbalanceItem,
   KeyLevels,
+  NakedItem,
   Profile,
   SizeItem,
   StackItem,
@@ -20,6 +21,7 @@ import type { Market, ViewState } from "./view_state.ts";
 
 const MOST_ROWS = 60;
 const MOST_EVENTS = 100;
+const WEEK_MS = 7 * 86_400_000;
 
 export class Question {
   readonly state: ViewState;
@@ -43,7 +45,7 @@ export class Question {
   get streamed(): Params {
     const { symbol, timeframe } = this.state;
     const detail = this.state.view === "footprint" ? "rows" : "summary";
-    return { symbols: symbol, channels: "bars,order_flow,status", timeframe, detail, numbers: "string", ...this.#of() };
+    return { symbols: symbol, channels: "bars,order_flow,status,events", timeframe, detail, numbers: "string", ...this.#of() };
   }
 
   get streamedProfile(): Params {
@@ -89,6 +91,12 @@ export class Question {
     return found.events.filter(
       (event) => isTimeframe(event.timeframe) && timeframeMs(event.timeframe) >= least,
     );
+  }
+
+  /** Of the sessions of the week before the end. */
+  naked(): Promise<Study<NakedItem>> {
+    const span = this.live ? {} : { start: this.#end() - WEEK_MS, end: this.#end() };
+    return this.#ask<Study<NakedItem>>("indicators/naked_levels", span);
   }
 
   levels(): Promise<KeyLevels> {

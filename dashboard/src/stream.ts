@@ -22,8 +22,8 @@ export interface Listener {
 }
 
 const HEARTBEAT_S = 1;
-/** The server says something every second: this long a silence is a dead connection. */
-const SILENCE_MS = 2_500;
+/** The server says something every second, so this long a silence is a dead connection. */
+const SILENCE_MS = 2_000;
 const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 5_000;
 

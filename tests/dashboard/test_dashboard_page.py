@@ -10,7 +10,7 @@ import pytest
 from conformance_run import OUT
 from dashboard_build import TOOLS, tools
 from journeys_support import Journey, journey
-from page_support import DESKTOP, LAYERS_SHOWN, PHONE, WAIT_MS, Line, Opened, day_until, opened
+from page_support import DESKTOP, PHONE, VIEW_SHOWN, WAIT_MS, Line, Opened, day_until, opened
 from stream_support import Market, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
@@ -29,7 +29,7 @@ AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})).vi
 
 async def shown(tab: Opened) -> None:
     """Everything that was asked for is on the page."""
-    await tab.page.wait_for_selector(LAYERS_SHOWN)
+    await tab.page.wait_for_selector(VIEW_SHOWN)
 
 
 async def photograph(tab: Opened, name: str) -> None:
@@ -83,6 +83,29 @@ async def check_events(trip: Journey, tab: Opened) -> None:
             assert await cell.text_content() == str(value)
 
 
+async def check_footprint(trip: Journey, tab: Opened) -> None:
+    """The table of a bar has every row of its answer, and the marks of the indicators."""
+    asked = {"timeframe": "5m", "numbers": "string", **SPAN}
+    answer = await trip.get("/footprint/BTCUSDT", detail="rows", **asked)
+    bar = answer["bars"][-1]
+    rows = "[...document.querySelectorAll('[data-table=rows] tbody tr')]"
+    read = f"() => {rows}.map((row) => [...row.children].map((cell) => cell.textContent))"
+    found = await tab.page.evaluate(read)
+    numbers = [row[:4] for row in found]
+    assert numbers == [[p, sell, buy, str(n)] for p, buy, sell, n in reversed(bar["rows"])]
+    marks = await trip.get("/indicators/diagonal_imbalance/BTCUSDT", **asked)
+    wanted = {
+        (item["price"], item["side"])
+        for item in marks["items"]
+        if item["period_start"] == bar["period_start"]
+    }
+    seen = {
+        (row[0], side) for row in found for side in ("buy", "sell") if f"{side} imbalance" in row[4]
+    }
+    assert wanted
+    assert seen == wanted
+
+
 async def accessible(tab: Opened) -> None:
     """axe finds nothing serious."""
     await tab.page.evaluate((TOOLS / "node_modules/axe-core/axe.min.js").read_text())
@@ -107,6 +130,11 @@ async def test_real_day(tmp_path: Path, shared: Path) -> None:
             assert words is not None
             assert "verified 60 min, complete 0 min" in words
             await accessible(tab)
+            await tab.page.keyboard.press("2")
+            await tab.page.wait_for_selector(f"{VIEW_SHOWN}[aria-label=Footprint]")
+            await check_footprint(trip, tab)
+            await accessible(tab)
+            await photograph(tab, "footprint_desktop_light")
             await tab.page.click("[data-view=feeds]")
             await tab.page.wait_for_selector("table")
             status = await trip.get("/status")

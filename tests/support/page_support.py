@@ -20,7 +20,7 @@ from simulator.tape import Tape, Track
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 WAIT_MS = 120_000
 DESKTOP, PHONE = (1440, 900), (390, 844)
-LAYERS_SHOWN = ".view[data-layers=shown]"
+VIEW_SHOWN = ".view[data-layers=shown]"
 HOUR_MS = 3_600_000
 
 
