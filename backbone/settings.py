@@ -182,7 +182,6 @@ NOT_OURS = (
     "WADM_SHARED",
     "WADM_API_URL",
     "WADM_API_KEY",
-    "WADM_API_KEY_FILE",
     "WADM_API_KEY_FROM",
     "WADM_CACHE_TTL",
     "WADM_CACHE_DIR",
@@ -195,7 +194,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": flo
 def read_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
     """Settings from an environment; ConfigError names an unknown or malformed variable."""
     fields = {f.name: f for f in dataclasses.fields(Settings)}
-    known = {f"WADM_{name.upper()}": name for name in fields} | dict.fromkeys(NOT_OURS, "")
+    known = dict.fromkeys(NOT_OURS, "") | {f"WADM_{name.upper()}": name for name in fields}
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         if not variable.startswith("WADM_"):

@@ -30,7 +30,7 @@ from orderflow.timeframe import PERIODS, TIMEFRAMES, parse_timeframe
 from wadm import agent_commands, alert_commands, backups, house, keys, live, operate, plot_command
 from wadm import doctor as checks
 from wadm import explain as cards
-from wadm.asking import UnreachableError
+from wadm.asking import UnreachableError, ask
 from wadm.compute_command import compute, decimal_of
 from wadm.loops import run
 from wadm.replay import Replay
@@ -194,11 +194,11 @@ def fetch(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """What the running server knows about its streams."""
-    settings = _settings()
-    report = checks.server_status(settings)
-    if report is None:
-        notes.print(f"no server answers on {settings.host}:{settings.port}; start it: wadm up")
-        raise typer.Exit(UNREACHABLE)
+    try:
+        report = ask(_settings(), "/status", {})
+    except UnreachableError as error:
+        notes.print(str(error))
+        raise typer.Exit(UNREACHABLE) from None
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:

@@ -15,7 +15,7 @@ from rich.table import Table
 from backbone.settings import Settings
 from backbone.store import LIVE, reading_store
 from orderflow.errors import StoreError
-from wadm.asking import base_url, key_header
+from wadm.asking import RefusedError, UnreachableError, ask
 
 Level = Literal["good", "note", "problem"]
 MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
@@ -92,24 +92,16 @@ async def _venue(client: httpx2.AsyncClient, name: str, url: str) -> Check:
 
 
 def _server(settings: Settings) -> Check:
-    report = server_status(settings)
     where = f"{settings.host}:{settings.port}"
-    if report is None:
+    try:
+        report = ask(settings, "/status", {})
+    except UnreachableError:
         return Check("server", "note", f"nothing on {where}", "start it: wadm up")
+    except RefusedError as error:
+        return Check("server", "problem", f"refuses on {where}", str(error))
     if not report["ready"]:
         return Check("server", "problem", f"not ready on {where}", "see wadm status")
     return Check("server", "good", f"ready on {where}, {report['source']}")
-
-
-def server_status(settings: Settings) -> dict[str, Any] | None:
-    """The status answer of the running server; None when there is none."""
-    url = f"{base_url(settings)}/status"
-    try:
-        answer = httpx2.get(url, timeout=ASK_S, headers=key_header(settings))
-    except httpx2.HTTPError:
-        return None
-    report: dict[str, Any] | None = answer.json() if answer.status_code == 200 else None
-    return report
 
 
 def status_table(report: dict[str, Any]) -> Table:

@@ -164,14 +164,17 @@ async def test_commands(
         )
         monkeypatch.setenv("DESK_SECRET", SECRET)
         looked = await invoked("check", path, "--json")
-        (row,) = json.loads(looked.stdout)["rules"]
+        # The system under test logs beside the command, in the same process.
+        told = next(text for text in looked.stdout.splitlines() if text.startswith('{"rules"'))
+        (row,) = json.loads(told)["rules"]
         assert row["now"].startswith("would fire: delta differs from 0 (it is ")
         assert "/order_flow/BTCUSDT?" in row["asks"]
         refused = await invoked("test", path, "moved")
         assert (refused.exit_code, "WADM_ALERTS_PRIVATE=on" in refused.output) == (1, True)
         monkeypatch.setenv("WADM_ALERTS_PRIVATE", "on")
         tested = await invoked("test", path, "moved")
-        assert (tested.exit_code, tested.output) == (0, "desk: accepted (HTTP 204)\n")
+        assert tested.exit_code == 0
+        assert "desk: accepted (HTTP 204)\n" in tested.output
         assert json.loads(there.hits[0].body)["alert"]["test"] is True
         await the_wrong_words(path, there)
         quiet = await invoked("silence", path, "--rule", "moved", "--for", "2h")

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from access_support import house
 from sim_support import short_tape
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from simulator.columns import BUYER, KEY, PRICE, QTY
 from simulator.service import Simulator
 from simulator.tapes import load_tape
 from wadm import __main__ as command
+from wadm.asking import ask
 from wadm.doctor import run_checks
 
 runner = CliRunner()
@@ -137,6 +139,23 @@ def test_status_without_server(monkeypatch: pytest.MonkeyPatch, unused_port: int
     result = run("status")
     assert result.exit_code == 3
     assert "wadm up" in result.output
+
+
+async def test_status_of_a_server_with_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the key's file it says which setting names it; with it the streams are shown."""
+    async with house(tmp_path, keys="required") as there:
+        monkeypatch.setenv("WADM_PORT", str(there.client.base_url.port))
+        refused = await asyncio.to_thread(run, "status")
+        assert "WADM_API_KEY_FILE" in str(refused.exception)
+        (tmp_path / "key").write_text(await there.key("me", endpoints=("status",)))
+        settings = read_settings({"WADM_API_KEY_FILE": str(tmp_path / "key")})
+        assert settings.api_key_file == str(tmp_path / "key")
+        monkeypatch.setenv("WADM_API_KEY_FILE", str(tmp_path / "key"))
+        assert (await there.get("/status", await there.key("other"))).status_code == 200
+        found = await asyncio.to_thread(ask, read_settings(os.environ), "/status", {})
+        assert found["path"] == "/status"
 
 
 async def test_doctor(tmp_path: Path, unused_port: int) -> None:

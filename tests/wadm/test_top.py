@@ -60,7 +60,7 @@ async def test_the_screen(played: Journey) -> None:
         await until(lambda: screen.view is not None and screen.looks, "an answer")
         await the_tables(played, screen, pilot)
         await pilot.press("t", "p")
-        await until(lambda: "POC 4h, delta 15m" in line(screen, "head"), "the next timeframe")
+        await until(lambda: "POC 4h · delta 15m" in line(screen, "head"), "the next timeframe")
         away.set()
         await until(lambda: "OLD: no server answers" in line(screen, "note"), "the mark")
         assert cells(screen)
@@ -94,7 +94,9 @@ async def test_one_look(played: Journey, monkeypatch: pytest.MonkeyPatch, unused
         return await asyncio.to_thread(CliRunner().invoke, command.app, ["top", *words])
 
     monkeypatch.setenv("WADM_PORT", str(played.system.port))
-    told = json.loads((await asked("--once", "--json")).stdout)
+    # The system under test logs beside the command, in the same process.
+    lines = (await asked("--once", "--json")).stdout.splitlines()
+    told = json.loads(next(text for text in lines if text.startswith('{"source"')))
     answer = await played.get("/volume_profile/BTCUSDT", numbers="string", detail="summary")
     (symbol,) = told["symbols"]
     assert (symbol["symbol"], symbol["poc"]) == ("BTCUSDT", answer["poc"])
@@ -125,4 +127,4 @@ def test_lines() -> None:
     none = rows.symbol_of({"symbol": "B", "error": "not collected"})
     assert rows.symbol_cells(none) == ["B", "-", "-", "-", "-", "-", "no data"]
     for columns in (rows.SYMBOL_COLUMNS, rows.STREAM_COLUMNS, rows.FEED_COLUMNS):
-        assert sum(column.width for column in columns) <= 78
+        assert sum(column.width for column in columns) <= 80

@@ -30,31 +30,32 @@ class Column(NamedTuple):
 
 SYMBOL_COLUMNS = (
     Column("symbol", 12),
-    Column("price", 11),
-    Column("delta", 11),
-    Column("POC", 10),
-    Column("to POC", 9),
-    Column("age s", 6),
-    Column("completeness", 12),
+    Column("price", 12),
+    Column("delta", 12),
+    Column("POC", 11),
+    Column("to POC", 10),
+    Column("age s", 7),
+    Column("completeness", 14),
 )
 STREAM_COLUMNS = (
-    Column("stream", 24),
-    Column("status", 10),
+    Column("stream", 25),
+    Column("status", 8),
     Column("lag s", 7),
-    Column("open", 5),
-    Column("filled", 6),
-    Column("lost", 5),
-    Column("quarantd", 8),
-    Column("verified", 8),
+    Column("open", 6),
+    Column("filled", 8),
+    Column("lost", 6),
+    Column("odd", 6),
+    Column("verified", 10),
 )
+"""`open`, `filled` and `lost` are holes, `odd` quarantined trades, `verified` minutes."""
 FEED_COLUMNS = (
     Column("connection", 20),
     Column("state", 12),
-    Column("quiet s", 7),
-    Column("connects", 8),
+    Column("quiet s", 9),
+    Column("connects", 10),
     Column("frames", 9),
-    Column("dropped", 7),
-    Column("malformed", 9),
+    Column("dropped", 9),
+    Column("malformed", 11),
 )
 
 
@@ -184,9 +185,7 @@ def headline(status: dict[str, Any]) -> str:
     words = [
         "live" if source == "live" else source.upper(),
         "ready" if status["ready"] else "NOT READY",
-        f"worst lag {seconds(lag)} s"
-        if lag is not None and lag < 60_000
-        else f"lag {seconds(lag)}",
-        f"{sum(stream['gaps_open'] for stream in status['streams'])} open gaps",
+        f"lag {seconds(lag)}{'s' if lag is not None and lag < 60_000 else ''}",
+        f"{sum(stream['gaps_open'] for stream in status['streams'])} gaps",
     ]
     return " · ".join(words)

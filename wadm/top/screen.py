@@ -22,7 +22,8 @@ TABLES = {
     "streams": rows.STREAM_COLUMNS,
     "feeds": rows.FEED_COLUMNS,
 }
-LEFT = frozenset({"symbol", "stream", "status", "connection", "state", "completeness"})
+FIRST = frozenset({"symbol", "stream", "connection"})
+LEFT = FIRST | frozenset({"status", "state", "completeness"})
 
 
 class Top(App[None]):
@@ -128,7 +129,7 @@ class Top(App[None]):
             return
         head = f"wadm top · {rows.headline(self.view.status)}"
         if self.table == "symbols":
-            head += f" · POC {self.timeframe}, delta {self.period}"
+            head += f" · POC {self.timeframe} · delta {self.period}"
         self.query_one("#head", Static).update(Text(head, no_wrap=True, overflow="ellipsis"))
         table: DataTable[Text] = self.query_one(DataTable)
         place = table.cursor_row
@@ -141,11 +142,11 @@ class Top(App[None]):
 
 
 def _cell(title: str, text: str) -> Text:
-    """Numbers to the right, with room to the next column; what is in capitals is bold."""
+    """Numbers to the right; words have room before them; what is in capitals is bold."""
     right = title not in LEFT
     loud = text.isupper() and text not in ("POC",)
     return Text(
-        f"{text} " if right else text,
+        text if right or title in FIRST else f" {text}",
         style="bold" if loud else "",
         justify="right" if right else "left",
         no_wrap=True,
