@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import multiprocessing
 import os
 import random
 import statistics
@@ -52,6 +53,14 @@ def one_seed(plan: Plan) -> Outcome:
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
     found: Outcome = run_virtual(lambda loop: run_seed(loop, plan))
+    return found
+
+
+def one_soak(seed: int) -> Soaked:
+    """The simulated day, quietly; in a process that has done nothing else, whose freed memory
+    would hide growth."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    found: Soaked = run_virtual(lambda loop: run_soak(loop, seed))
     return found
 
 
@@ -148,7 +157,10 @@ def main() -> int:
     markets = markets_for(options.rate)
     restarts_s = run_virtual(lambda loop: run_restart(loop, first, markets))
     outage = run_virtual(lambda loop: run_outage(loop, first)) if options.outage else None
-    soaked = run_virtual(lambda loop: run_soak(loop, first)) if options.soak else None
+    soaked = None
+    if options.soak:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            soaked = pool.submit(one_soak, first).result()
     found = summary(seeds, killed, restarts_s, time.monotonic() - began, outage, soaked)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
@@ -163,6 +175,9 @@ def _kept(found: dict[str, Any], soaked: Soaked | None, options: argparse.Namesp
     if not complete:
         print(f"never seen: {found['faults_missing']}")
     steady = soaked is None or (soaked.gapless and abs(soaked.memory_slope) < STEADY)
+    if soaked is not None:
+        lacking = f"{soaked.wrong} wrong, {soaked.absent} absent, {soaked.unproven} unproven"
+        print(f"soak: {soaked.minutes} minutes, {lacking}, memory {soaked.memory_slope:+.2%}")
     enough = found["process_kills"] >= options.kills
     if not enough:
         print(f"only {found['process_kills']} of {options.kills} kills")

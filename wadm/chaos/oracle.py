@@ -23,9 +23,13 @@ class Expected(NamedTuple):
     rows: dict[int, tuple[int, int]]
 
 
-def minutes_of(track: Track, row_size: Decimal) -> dict[int, Expected]:
-    """Every minute with trades, by start."""
+def minutes_of(
+    track: Track, row_size: Decimal, span_ms: tuple[int, int] | None = None
+) -> dict[int, Expected]:
+    """Every minute with trades (of a span), by start."""
     data = track.counted.matrix()
+    if span_ms is not None:
+        data = data[:, (data[EVENT] >= span_ms[0]) & (data[EVENT] < span_ms[1])]
     units = int(row_size.scaleb(track.instrument.price_digits))
     if units <= 0:
         raise ValueError("the row size is finer than the tape's prices")

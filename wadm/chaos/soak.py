@@ -51,6 +51,7 @@ WARM_TICK_S, TICK_S = 10.0, 2.0
 PAGES_BYTES = resource.getpagesize()
 BEST = frozenset({State.VERIFIED, State.VERIFIED_VOLUME})
 TAIL_S = 150.0
+SETTLED_MS = 10 * MINUTE_MS
 TEXTS_KEPT = 1_000
 
 
@@ -107,6 +108,8 @@ async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> S
         limits = Limits(life_s=length.cut_s)
         async with Simulator([tape], speed=1.0, limits=limits, start_after=len(MARKETS)) as sim:
             life = _house(loop, store, sim, length, seed)
+            # Minutes are kept for two days: those of the warm hours are compared before they go.
+            compared_ms = START_MS
             for lives_s, tick_s, samples in (
                 (length.warm_s, WARM_TICK_S, found.warm_memory_mib),
                 (length.run_s + TAIL_S, TICK_S, found.memory_mib),
@@ -117,6 +120,9 @@ async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> S
                 while loop.time() < ended_s:
                     await asyncio.sleep(min(length.sample_s, ended_s - loop.time()))
                     samples.append(_memory_mib())
+                over_ms = min(end_ms, sim.clock_ms() - SETTLED_MS) // HOUR_MS * HOUR_MS
+                await _compare(store, tape, (compared_ms, over_ms), found)
+                compared_ms = max(compared_ms, over_ms)
             causes = Counter[str]()
             for feed in (feed for c in life.collectors for feed in c.feeds):
                 causes.update(feed.causes)
@@ -125,7 +131,7 @@ async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> S
         found.reconnects = dict(causes)
         found.roll_overs, found.cuts = causes["rolled_over"], cuts
         found.memory_slope = slope_of(found.memory_mib)
-        await _compare(store, tape, end_ms, found)
+        await _compare(store, tape, (compared_ms, end_ms), found)
         await store.close()
     return found
 
@@ -155,17 +161,21 @@ def _memory_mib() -> float:
     return round(pages * PAGES_BYTES / 2**20, 2)
 
 
-async def _compare(store: Store, tape: Tape, end_ms: int, found: Soaked) -> None:
-    """Every minute of the tape against what is stored; the first one may be incomplete."""
+async def _compare(store: Store, tape: Tape, span_ms: tuple[int, int], found: Soaked) -> None:
+    """Every minute of a part of the tape against what is stored; its first may be incomplete.
+
+    Hour by hour: what is taken for it and given back would hide growth that is measured later.
+    """
     for track in tape.tracks:
         name = track.instrument.name
-        found.trades += len(track.counted)
-        expected = minutes_of(track, ROW_SIZE)
         first_ms = int(track.counted.column(EVENT)[0]) // MINUTE_MS * MINUTE_MS + MINUTE_MS
-        for begin in range(START_MS, end_ms, HOUR_MS):
-            query = Query(FOOTPRINTS, name, "1m", begin, begin + HOUR_MS, 0, 60)
+        for begin in range(*span_ms, HOUR_MS):
+            end = min(begin + HOUR_MS, span_ms[1])
+            expected = minutes_of(track, ROW_SIZE, (begin, end))
+            found.trades += sum(minute.trades for minute in expected.values())
+            query = Query(FOOTPRINTS, name, "1m", begin, end, 0, 60)
             bars = {r.start_ms: bar_from_body(r.body) for r in await store.query(query)}
-            for start in range(max(begin, first_ms), min(begin + HOUR_MS, end_ms), MINUTE_MS):
+            for start in range(max(begin, first_ms), end, MINUTE_MS):
                 found.minutes += 1
                 bar = bars.get(start)
                 found.absent += bar is None
