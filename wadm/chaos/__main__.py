@@ -26,7 +26,7 @@ from wadm.chaos.house import Plan, run_seed
 from wadm.chaos.killing import kill_loop, markets_for
 from wadm.chaos.outage import run_outage
 from wadm.chaos.restart import run_restart
-from wadm.chaos.soak import Soaked, run_soak
+from wadm.chaos.soak import Soaked, soak_alone
 from wadm.chaos.verdict import Outcome
 from wadm.chaos.virtual import run_virtual
 from wadm.chaos.watching import STATED_WITHIN_MS
@@ -53,14 +53,6 @@ def one_seed(plan: Plan) -> Outcome:
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
     found: Outcome = run_virtual(lambda loop: run_seed(loop, plan))
-    return found
-
-
-def one_soak(seed: int) -> Soaked:
-    """The simulated day, quietly; in a process that has done nothing else, whose freed memory
-    would hide growth."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    found: Soaked = run_virtual(lambda loop: run_soak(loop, seed))
     return found
 
 
@@ -160,7 +152,7 @@ def main() -> int:
     soaked = None
     if options.soak:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            soaked = pool.submit(one_soak, first).result()
+            soaked = pool.submit(soak_alone, first).result()
     found = summary(seeds, killed, restarts_s, time.monotonic() - began, outage, soaked)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))

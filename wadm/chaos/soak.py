@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
 import resource
 import tempfile
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import structlog
 
 from backbone.settings import read_settings
 from backbone.store.base import FOOTPRINTS, Query, Store
@@ -39,7 +41,7 @@ from wadm.chaos.house import ROWS, START_MS
 from wadm.chaos.life import Fence, Life, Pace
 from wadm.chaos.oracle import as_stored, minutes_of
 from wadm.chaos.verdict import ROW_SIZE
-from wadm.chaos.virtual import VirtualLoop
+from wadm.chaos.virtual import VirtualLoop, run_virtual
 
 MARKETS = (
     Market("binance:spot:BTCUSDT", "0.01", "0.00001", 64_000.0, 0.4, 0.05),
@@ -92,6 +94,14 @@ class Soaked(msgspec.Struct):
     def gapless(self) -> bool:
         """Every minute is there, right, and proven as well as its venue allows."""
         return not (self.wrong or self.absent or self.unproven)
+
+
+def soak_alone(seed: int) -> Soaked:
+    """The whole of it, quietly; for a process that has done nothing else, whose freed memory would
+    hide growth."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    found: Soaked = run_virtual(lambda loop: run_soak(loop, seed))
+    return found
 
 
 async def run_soak(loop: VirtualLoop, seed: int, length: Length = Length()) -> Soaked:  # noqa: B008
