@@ -1,5 +1,12 @@
 import { defineConfig } from "vite";
 
+// The minifier drops the notices of what is in the bundle; their licences ask for them.
+const LICENCES = `/*!
+ * TradingView Lightweight Charts, Copyright (c) 2026 TradingView, Inc., Apache License 2.0
+ * https://www.apache.org/licenses/LICENSE-2.0
+ * fancy-canvas, Copyright (c) TradingView, Inc., MIT License
+ */`;
+
 // Relative addresses: the page may be served below a base path.
 export default defineConfig({
   base: "./",
@@ -11,5 +18,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { output: { postBanner: LICENCES } },
   },
 });

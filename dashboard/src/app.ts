@@ -184,7 +184,8 @@ export class App {
     const heard = {
       changed: (change: Change) => this.#queue.put(change.key, change),
       beat: (heartbeat: Heartbeat) => this.#beat(heartbeat),
-      reset: () => undefined,
+      // What lies between is not told any more: all of it is asked again.
+      reset: () => this.#show(this.#state),
       health: (health: Health, words: string) => this.#health(health, words),
     };
     const quiet = { ...heard, beat: () => undefined, health: () => undefined };

@@ -21,6 +21,7 @@ import type { Bars } from "./bars.ts";
 import { placesOf } from "./decimal.ts";
 import { element } from "./element.ts";
 import { kindMark } from "./events.ts";
+import { LabelLayer } from "./label_layer.ts";
 import { ProfileLayer } from "./profile_layer.ts";
 import type { ProfileRow } from "./profile_rows.ts";
 import type { Place } from "./strip.ts";
@@ -56,6 +57,7 @@ export class Chart {
   readonly #delta: ISeriesApi<"Histogram", Time> | null;
   readonly #markers: ISeriesMarkersPluginApi<Time>;
   readonly #profile: ProfileLayer;
+  readonly #labels = new LabelLayer();
   readonly #lines = new Map<string, ISeriesApi<"Line", Time>>();
   readonly #marks = new Map<string, IPriceLine[]>();
   readonly #colours: Palette = palette();
@@ -94,6 +96,7 @@ export class Chart {
     });
     this.#profile = new ProfileLayer(colours);
     this.#candles.attachPrimitive(this.#profile);
+    this.#candles.attachPrimitive(this.#labels);
     this.#markers = createSeriesMarkers(this.#candles, []);
     this.#delta = options.delta
       ? this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, title: "delta", priceLineVisible: false }, 1)
@@ -157,6 +160,9 @@ export class Chart {
       }),
     );
     this.#marks.set(group, made);
+    if (group === "profile") return;
+    const words = marks.map((mark) => ({ price: Number(mark.price), words: mark.title, colour: this.#colours[mark.colour] }));
+    this.#labels.show(group, words);
   }
 
   setLine(name: string, look: LineLook, points: readonly Point[]): void {

@@ -135,8 +135,9 @@ export class FootprintView {
   }
 
   #centre(bar: Bar): void {
-    if (this.#grid === null || bar.close === null) return;
-    const share = (this.#grid.high - Number(bar.close)) / (this.#grid.step * this.#grid.rows);
+    if (this.#grid === null || bar.high === null || bar.low === null) return;
+    const middle = (Number(bar.high) + Number(bar.low)) / 2;
+    const share = (this.#grid.high - middle) / (this.#grid.step * this.#grid.rows);
     this.#scroller.scrollTop = share * this.#space.offsetHeight - this.#scroller.clientHeight / 2;
   }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from conformance_run import run
-from dashboard_build import SOURCES, node_tool, workplace
+from dashboard_build import SOURCES, newest_node, node_tool, workplace
 from stream_support import served
 
 from backbone.keys.book import KeyBook, Terms
@@ -83,7 +83,7 @@ async def test_pure_parts(tmp_path: Path) -> None:
     words = ["tests/pure.test.ts", "--file", str(made), "--format", "esm", "--platform", "node"]
     code, output = await node_tool("rolldown", words, place)
     assert code == 0, output
-    code, output = await run(["node", "--test", str(made)], 120, tmp_path)
+    code, output = await run([str(await newest_node()), "--test", str(made)], 120, tmp_path)
     assert code == 0, output
 
 

@@ -185,6 +185,23 @@ async def test_live_and_lost() -> None:
             assert [one for one in tab.problems if "page:" in one] == []
 
 
+async def test_started_anew() -> None:
+    """When the server begins a new life the page asks everything again and shows that one."""
+    first, second = Market(("AAAUSDT",)), Market(("AAAUSDT",))
+    for market, count in ((first, 5), (second, 11)):
+        market.pass_ms(1_000)
+        market.trade(market.names[0], count)
+    async with served(first) as house, served(second) as later, Line(house.port).running() as line:
+        address = f"http://127.0.0.1:{line.port}/#symbol=AAAUSDT&range=1h&timeframe=1m&layers=delta"
+        async with opened(address) as tab:
+            await tab.page.wait_for_selector("[data-health=live]")
+            await trades(house, tab, first.names[0], 2)
+            line.upstream = later.port
+            line.cut()
+            await trades(later, tab, second.names[0], 1)
+            await tab.page.wait_for_selector("[data-health=live]")
+
+
 async def trades(house: Any, tab: Opened, name: str, count: int) -> None:
     """New trades, and the page shows what REST answers then."""
     house.market.trade(name, count)

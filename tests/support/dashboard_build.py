@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import hashlib
 import os
 import re
@@ -9,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conformance_run import NODE_DIR, OUT, ROOT, run
+from conformance_run import NODE_DIR, OUT, ROOT, install, run
 
 SOURCES = ROOT / "dashboard"
 TOOLS = OUT / "dashboard-node"
@@ -17,8 +19,12 @@ LEAST_NODE = (20, 19)
 INSTALL_S, BUILD_S = 600, 300
 
 
-async def _node() -> Path | None:
-    """A Node that is new enough for the tools: the system's, or that of other tests."""
+async def newest_node() -> Path | None:
+    """A Node that is new enough for the tools: the system's, or else that of other tests."""
+    return await _known_node() or (await _known_node() if await install() else None)
+
+
+async def _known_node() -> Path | None:
     for place in (shutil.which("node"), NODE_DIR / "node_modules/node/bin/node"):
         if place is None or not Path(place).exists():
             continue
@@ -31,13 +37,20 @@ async def _node() -> Path | None:
 
 async def tools() -> Path:
     """The folder that holds node_modules; skips visibly where there can be none."""
-    if await _node() is None:
+    if await newest_node() is None:
         pytest.skip("no Node 20.19 or newer: the bundle can't be built again")
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with (TOOLS / "lock").open("w") as turn:
+        # Workers that run tests side by side install once.
+        await asyncio.to_thread(fcntl.flock, turn, fcntl.LOCK_EX)
+        return await _installed()
+
+
+async def _installed() -> Path:
     lock = (SOURCES / "package-lock.json").read_bytes()
     stamp, wanted = TOOLS / "installed", hashlib.sha256(lock).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return TOOLS
-    TOOLS.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(SOURCES / name, TOOLS / name)
     code, output = await run(["npm", "ci", "--no-audit", "--no-fund"], INSTALL_S, TOOLS)
@@ -49,7 +62,7 @@ async def tools() -> Path:
 
 async def node_tool(name: str, words: list[str], folder: Path) -> tuple[int, str]:
     """Run a tool of the installed ones."""
-    node = await _node()
+    node = await newest_node()
     assert node is not None
     path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = ["env", f"PATH={path}", str(TOOLS / "node_modules/.bin" / name), *words]

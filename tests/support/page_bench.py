@@ -37,7 +37,7 @@ async def first_chart(base_url: str) -> list[float]:
     found = []
     for _ in range(LOADS):
         async with opened(base_url, DESKTOP) as tab:
-            await tab.until(f"({FIRST})() > 0")
+            await tab.until("() => performance.getEntriesByName('first-chart').length > 0")
             found.append(float(await tab.page.evaluate(FIRST)))
     return found
 

@@ -101,10 +101,11 @@ def day_until(shared: Path, hours: float) -> Tape:
 
 
 class Line:
-    """A TCP line to a server: it can go quiet, as a network does, or be cut."""
+    """A TCP line to a server: it can go quiet, as a network does, or be cut; what is opened later
+    leads to the `upstream` of then."""
 
     def __init__(self, port: int) -> None:
-        self._upstream = port
+        self.upstream = port
         self._flows = asyncio.Event()
         self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
@@ -139,7 +140,7 @@ class Line:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            above, below = await asyncio.open_connection("127.0.0.1", self._upstream)
+            above, below = await asyncio.open_connection("127.0.0.1", self.upstream)
         except OSError:
             writer.transport.abort()
             return

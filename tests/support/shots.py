@@ -41,7 +41,7 @@ class Shot:
 
 SHOTS = (
     Shot("chart", f"range=12h&timeframe=15m&{EVERY_LAYER}"),
-    Shot("footprint", "view=footprint&range=1h&timeframe=5m", dark=True, back_h=1),
+    Shot("footprint", "view=footprint&range=15m&timeframe=1m", dark=True, back_h=1),
     Shot("phone", "range=4h&timeframe=15m", PHONE),
     Shot("feeds", "view=feeds", ready="table", dark=True),
 )
