@@ -86,7 +86,7 @@ async def _answers(system: System, settings: Settings, notes: Console) -> bool:
 
 def _announce(settings: Settings, notes: Console, source: str) -> None:
     base = f"http://{settings.host}:{settings.port}{settings.base_path}"
-    notes.print(f"[bold]WADM[/] {source}: {base}/status  MCP: {base}/mcp", highlight=False)
+    notes.print(f"[bold]WADM[/] {source}: {base}/  MCP: {base}/mcp", highlight=False)
 
 
 async def demo(settings: Settings, notes: Console) -> None:

@@ -57,7 +57,7 @@ export class App {
       if (location.hash !== printed(this.#state)) this.#show(parsed(location.hash));
     });
     document.addEventListener("visibilitychange", () => this.#pause(document.hidden));
-    window.setInterval(() => this.#headline.tick(performance.now()), TICK_MS);
+    window.setInterval(() => this.#tickAges(), TICK_MS);
   }
 
   get #current(): ChartView | FootprintView {
@@ -233,6 +233,11 @@ export class App {
     if (mine.length === 0 || !layers.includes("events")) return;
     const events = this.#events.put(mine);
     if (view === "chart") this.#chart.setEvents(events);
+  }
+
+  #tickAges(): void {
+    const age = this.#headline.tick(performance.now());
+    this.line.aged(this.#state.view === "feeds" ? null : age);
   }
 
   #tick(state: ViewState): string {

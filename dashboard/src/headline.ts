@@ -22,6 +22,11 @@ const FLOW: readonly Field<Flow>[] = [
   ["sell_volume", "sell"],
 ];
 
+export interface Age {
+  readonly words: string;
+  readonly stale: boolean;
+}
+
 class Figures<T extends Identity> {
   readonly root: HTMLElement;
   readonly #title = element("h2");
@@ -67,12 +72,15 @@ class Figures<T extends Identity> {
     if (this.#aged !== null && ageNow(this.#aged, now) > lagMs) this.#aged = aged(lagMs, this.#aged.stale, now);
   }
 
-  tick(now: number, staleAfterMs: number): void {
-    if (this.#aged === null) return;
+  /** What is said of its age; null where it does not age. */
+  tick(now: number, staleAfterMs: number): Age | null {
+    if (this.#aged === null) return null;
     const age = ageNow(this.#aged, now);
     const stale = this.#aged.stale || age > staleAfterMs;
-    say(this.#age, stale ? `⚠ stale: ${ageWords(age)} old` : `${ageWords(age)} old`);
+    const words = stale ? `⚠ stale: ${ageWords(age)} old` : `${ageWords(age)} old`;
+    say(this.#age, words);
     this.root.classList.toggle("stale", stale);
+    return { words, stale };
   }
 
   clear(words: string): void {
@@ -111,8 +119,10 @@ export class Headline {
     this.profile.confirm(lagMs, now);
   }
 
-  tick(now: number): void {
-    this.flow.tick(now, FLOW_STALE_MS);
-    this.profile.tick(now, PROFILE_STALE_MS);
+  /** The worse of both ages: stale, or else that of order flow, which is told more often. */
+  tick(now: number): Age | null {
+    const flow = this.flow.tick(now, FLOW_STALE_MS);
+    const profile = this.profile.tick(now, PROFILE_STALE_MS);
+    return profile?.stale === true && flow?.stale !== true ? profile : flow;
   }
 }

@@ -34,6 +34,7 @@ place("top").append(
   app.pickers.tabs,
   app.line.source,
   app.line.root,
+  app.line.age,
   element("div", { class: "tools" }, colours, element("button", { type: "button", id: "use-key", text: "Key", on: { click: () => app.key.open() } })),
 );
 document.body.append(app.key.root, board.root);

@@ -41,7 +41,7 @@ class Shot:
 
 SHOTS = (
     Shot("chart", f"range=12h&timeframe=15m&{EVERY_LAYER}"),
-    Shot("footprint", "view=footprint&range=15m&timeframe=1m", dark=True, back_h=1),
+    Shot("footprint", "view=footprint&range=1h&timeframe=5m", dark=True, back_h=1),
     Shot("phone", "range=4h&timeframe=15m", PHONE),
     Shot("feeds", "view=feeds", ready="table", dark=True),
 )
@@ -87,7 +87,7 @@ async def main() -> None:
         return
     tape, until = market()
     with tempfile.TemporaryDirectory() as folder:
-        async with journey(Path(folder), [tape], row_sizes="BTCUSDT=1") as trip:
+        async with journey(Path(folder), [tape]) as trip:
             await trip.until_played()
             await take(trip.base_url, until)
 
