@@ -61,15 +61,15 @@ def as_operation(record: Record) -> Operation:
 
 
 def as_record(collection: str, document: Mapping[str, Any]) -> Record:
-    """The inverse."""
+    """The inverse. Longs come back as the driver's own kind of int, which msgspec can't write."""
     return Record(
         collection=collection,
         instrument=document["instrument"],
         timeframe=document["timeframe"],
-        start_ms=document["start_ms"],
-        revision=document["revision"],
-        applied_through_ms=document["applied_through_ms"],
-        published_at_ms=document["published_at_ms"],
+        start_ms=int(document["start_ms"]),
+        revision=int(document["revision"]),
+        applied_through_ms=int(document["applied_through_ms"]),
+        published_at_ms=int(document["published_at_ms"]),
         expires_at_ms=int(document["expires_at"]),
         body=msgspec.msgpack.decode(document["body"]),
     )

@@ -22,13 +22,24 @@ from wadm.__main__ import app
 from wadm.backup import new_backup_key, pages, read_backup, read_backup_key, write_backup
 
 LATER_MS = 4_000_000_000_000
+NOW_MS = 1_735_689_600_000
 KEY = bytes(range(32))
 
 
 def some_records() -> list[Record]:
     """Every collection, more than a page of one of them."""
     return [
-        Record(name, f"v:spot:{n % 7}", "1m", n, n % 3, n, 1, LATER_MS, {"n": n, "b": b"\0\xff"})
+        Record(
+            name,
+            f"v:spot:{n % 7}",
+            "1m",
+            NOW_MS + n,
+            n % 3,
+            NOW_MS + n,
+            1,
+            LATER_MS,
+            {"n": n, "b": b"\0\xff"},
+        )
         for place, name in enumerate(COLLECTIONS)
         for n in range(603 if place == 0 else 5)
     ]

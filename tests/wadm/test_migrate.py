@@ -21,6 +21,8 @@ from wadm import __main__ as command
 from wadm.migrate import copy, verify
 
 LATER_MS = 4_000_000_000_000
+NOW_MS = 1_735_689_600_000
+"""Real times are longs, which a database gives back in a kind of its own."""
 
 
 def records(count: int = 1_300) -> list[Record]:
@@ -30,9 +32,9 @@ def records(count: int = 1_300) -> list[Record]:
             draw.choice(COLLECTIONS),
             draw.choice(("v:spot:A", "v:perp:A")),
             draw.choice(("1m", "5m")),
-            draw.randrange(0, 200),
+            NOW_MS + draw.randrange(0, 200),
             draw.randrange(0, 3),
-            draw.randrange(0, 9),
+            NOW_MS + draw.randrange(0, 9),
             draw.randrange(0, 9),
             LATER_MS + draw.randrange(0, 9),
             {"rows": [[1, 2], [draw.randrange(2**62)]], "text": "é", "none": None},
