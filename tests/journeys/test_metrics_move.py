@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from journeys_support import Journey, journey
-from mcp import Client
 from nats_support import NatsServer
 from nats_support import nats as nats
 from prometheus_client.core import Metric
@@ -42,6 +42,22 @@ BY_HAND = {
     "ingestion_status",
 }
 """What a venue does seldom; the same engine is given it at once."""
+OURS = "io.modelcontextprotocol/"
+TOOL = {
+    "name": "list_symbols",
+    "arguments": {},
+    "_meta": {
+        f"{OURS}protocolVersion": "2026-07-28",
+        f"{OURS}clientInfo": {"name": "test", "version": "1"},
+        f"{OURS}clientCapabilities": {},
+    },
+}
+MODERN = {
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "list_symbols",
+}
 APART = {BUS_CONNECTED, REPLICA_RESYNCS}
 
 
@@ -85,34 +101,46 @@ async def until(condition: Callable[[], bool], what: Callable[[], object]) -> No
 
 
 @contextlib.asynccontextmanager
-async def scraped(trip: Journey, moved: Moved) -> AsyncIterator[None]:
+async def asking() -> AsyncIterator[httpx2.AsyncClient]:
+    """A connection per request: one that a crowded machine left idle may be closed meanwhile."""
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    async with httpx2.AsyncClient(timeout=WAIT_S, limits=limits) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def scraped(url: str, moved: Moved) -> AsyncIterator[None]:
     """Somebody reads /metrics again and again."""
 
     async def scrape() -> None:
-        while True:
-            page = (await trip.client.get(f"{trip.base_url}/metrics")).text
-            moved.look(text_string_to_metric_families(page))
-            await asyncio.sleep(0.05)
+        async with asking() as client:
+            while True:
+                page = (await client.get(f"{url}/metrics")).text
+                moved.look(text_string_to_metric_families(page))
+                await asyncio.sleep(0.05)
 
     task = asyncio.create_task(scrape())
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError)
 
 
-async def ask(trip: Journey) -> None:
-    """Requests, a tool, and readers of the stream: one of them with a place that is lost."""
-    await trip.get("/symbols")
-    async with Client(f"{trip.base_url}/mcp") as client:
-        await client.call_tool("list_symbols", {})
-    url = f"{trip.base_url}/stream?symbols=BTCUSDT&cursor=ffffffff.1.ffffffff.1"
-    async with trip.client.stream("GET", url) as answer:
-        lines = answer.aiter_lines()
-        async for line in lines:
-            if line.startswith("event: upsert"):
-                break
+async def ask(url: str) -> None:
+    """Requests, a tool, and a reader of the stream with a place that is lost."""
+    async with asking() as client:
+        assert (await client.get(f"{url}/symbols")).status_code == 200
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": TOOL}
+        answer = await client.post(f"{url}/mcp", json=call, headers=MODERN)
+        assert answer.status_code == 200, answer.text
+        lost = f"{url}/stream?symbols=BTCUSDT&cursor=ffffffff.1.ffffffff.1"
+        async with client.stream("GET", lost) as told:
+            lines = told.aiter_lines()
+            async for line in lines:
+                if line.startswith("event: upsert"):
+                    break
 
 
 async def hurt(trip: Journey, faults: FaultPlan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +242,10 @@ async def test_every_metric_moves(
         journey(
             tmp_path, [tape], speed=20.0, faults=faults, collector_buffer=100, clock_poll_s=0.5
         ) as trip,
-        scraped(trip, moved),
+        scraped(trip.base_url, moved),
     ):
         await trip.until(lambda: trip.system.queries.live.ready, "ready", WAIT_S)
-        await ask(trip)
+        await ask(trip.base_url)
         await hurt(trip, faults, monkeypatch)
         await until(lambda: wanted <= moved.names, lambda: wanted - moved.names)
     by_hand(moved)
