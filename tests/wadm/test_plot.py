@@ -98,7 +98,7 @@ async def the_profile(trip: Journey, folder: Path) -> None:
         assert low == pytest.approx(float(answer[name]) + row * share, abs=row / 50)
         assert high == pytest.approx(low, abs=row / 50)
     title = " ".join(picture.texts)
-    for said in ("verified", "(100 % of the time seen)", " final", "SIMULATED", "POC", "VAH"):
+    for said in ("verified", ", 100 % of the time seen", " final", "SIMULATED", "POC", "VAH"):
         assert said in title
     image = folder / "profile.png"
     await plotted(trip, "profile", *asked, "--out", str(image))

@@ -23,7 +23,9 @@ def draw(answer: dict[str, Any], heading: Heading) -> Figure:
     high = max((price + size for size, price in rows), default=Decimal(1))
     step = min((size for size, _ in rows), default=Decimal(1))
     count = int((high - low) / step)
-    figure = sheet(heading, 1.6 + 1.05 * max(4, len(bars)), min(16.0, max(4.0, 1.8 + 0.17 * count)))
+    figure = sheet(
+        heading, max(7.5, 1.6 + 1.05 * len(bars)), min(16.0, max(4.0, 1.8 + 0.17 * count))
+    )
     axes = figure.subplots()
     quiet_axes(axes)
     axes.set_ylim(float(low), float(high))
@@ -32,7 +34,8 @@ def draw(answer: dict[str, Any], heading: Heading) -> Figure:
         _bar(axes, place, bar, written=count <= MOST_WRITTEN_ROWS)
     axes.set_xticks(range(len(bars)), [_foot(bar) for bar in bars], fontsize=7.5)
     axes.set_xlabel(
-        "sold | bought per row; outlined: POC; blue: more bought, orange: more sold (UTC)",
+        f"{'sold | bought per row; ' if count <= MOST_WRITTEN_ROWS else ''}"
+        "outlined: POC; blue: more bought, orange: more sold (UTC)",
         color=INK,
     )
     return figure

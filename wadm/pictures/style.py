@@ -58,19 +58,15 @@ class Heading:
     stale: bool
     source: str
 
-    def lines(self) -> tuple[str, str]:
-        """Two lines of a title."""
-        share = f" ({self.coverage} of the time seen)"
-        words = [
-            f"as of {self.as_of}",
-            f"{self.state.replace('_', ' ')}{share}",
-            "final" if self.final else "provisional",
-        ]
+    def lines(self) -> tuple[str, str, str]:
+        """Three lines of a title, short enough for the narrowest picture."""
+        words = [f"as of {self.as_of}", "final" if self.final else "provisional"]
         if self.stale:
             words.append("STALE")
         if self.source != "live":
             words.append(self.source.upper())
-        return self.about, " · ".join(words)
+        proof = f"{self.state.replace('_', ' ')}, {self.coverage} of the time seen"
+        return self.about, " · ".join(words), proof
 
 
 def percent(share: str) -> str:
@@ -92,8 +88,7 @@ def sheet(heading: Heading, width: float, height: float) -> Figure:
     """An empty picture in inches with its two lines of title."""
     mpl.rcParams.update(SETTINGS)
     figure = Figure(figsize=(width, height), layout="constrained")
-    first, second = heading.lines()
-    figure.suptitle(f"{first}\n{second}", x=0.01, ha="left", fontsize=10, color=INK)
+    figure.suptitle("\n".join(heading.lines()), x=0.01, ha="left", fontsize=10, color=INK)
     figure.patch.set_facecolor("white")
     return figure
 
