@@ -10,21 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rooms import ROOMS
 from ruamel import yaml
 
 from backbone.log_events import LOG_EVENTS
 from backbone.measures import LABELS, MEASURES, Kind
 
-ROOMS = (
-    "orderflow",
-    "backbone",
-    "collectors",
-    "processor",
-    "mcp_server",
-    "simulator",
-    "alerts",
-    "wadm",
-)
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "counter": ("_total",),
