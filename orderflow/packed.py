@@ -8,6 +8,7 @@ back equal bars. Blocks merge without making objects: a day takes about a millis
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -42,7 +43,6 @@ Table: TypeAlias = NDArray[np.int64]
 
 DENSE_ROWS = 1 << 16
 """Sums go into a plain array while the rows span no more than this, or four times their number."""
-
 
 LAST_READ = 4
 """Blocks whose single bars stay decoded: where one window ends in an hour, a longer one begins."""
@@ -115,15 +115,13 @@ def unpack(block: PackedBars) -> list[FootprintBar]:
     flows = _flows(block, columns)
     sizes = sizes_from_bytes(columns.sizes, len(flows))
     prints = prints_from_bytes(columns.prints, flows)
-    counts = varint.decode(block.counts)
-    table, _ = _bar_rows([block])
+    edges, table = decoded_rows(columns.rows, block.counts)
     numbers, values = table[0].tolist(), list(zip(*table[1:].tolist(), strict=True))
     bars = []
-    at = 0
-    for place, (bar, count) in enumerate(zip(flows, counts.tolist(), strict=True)):
-        found = dict(zip(numbers[at : at + count], values[at : at + count], strict=True))
+    spans = itertools.pairwise(edges.tolist())
+    for place, (bar, (at, end)) in enumerate(zip(flows, spans, strict=True)):
+        found = dict(zip(numbers[at:end], values[at:end], strict=True))
         bars.append(FootprintBar(bar, block.row_size, found, sizes[place], prints[place]))
-        at += count
     return bars
 
 
