@@ -94,6 +94,9 @@ class Settings:
     limits_storage: str = _setting(
         "memory://", "Where budgets are counted; async+redis://HOST:PORT shares them.", secret=True
     )
+    limits_storage_file: str = _setting(
+        "", "File that holds that address instead: a secret, when it has a password."
+    )
     trusted_proxies: str = _setting(
         "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, by comma."
     )

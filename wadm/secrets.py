@@ -17,12 +17,12 @@ from wadm.certificates import Authority, write_private, write_public
 from wadm.nats_config import OPERATOR, PROCESSOR, SERVER, nats_config, roles
 
 AUTHORITY = "ca"
-BROKER, DATABASE = "nats", "mongo"
+BROKER, DATABASE, LIMITS = "nats", "mongo", "valkey"
 MONGO_USERS = ("root", PROCESSOR, SERVER)
 SET_NAME = "rs0"
 KEY_FILE_BYTES = 741
 """988 characters in base64; `mongod --keyFile` takes at most 1,024."""
-NATS_PORT, MONGO_PORT = 4_222, 27_017
+NATS_PORT, MONGO_PORT, LIMITS_PORT = 4_222, 27_017, 6_379
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -51,7 +51,40 @@ def make_secrets(
         write_private(folder / f"{DATABASE}-{user}.password", password.encode())
         uri = mongo_address(user, password, mongo_hosts, mount)
         write_private(folder / f"{DATABASE}-{user}.uri", uri.encode())
+    _limits(folder, mount, authority)
     return sorted(path.name for path in folder.iterdir())
+
+
+def _limits(folder: Path, mount: Path, authority: Authority) -> None:
+    """What servers count budgets in together: by TLS, with a password."""
+    authority.issue(LIMITS, [LIMITS, *LOOPBACK]).write(folder, LIMITS)
+    password = secrets.token_urlsafe(32)
+    config = limits_config(mount, LIMITS_PORT, password)
+    write_private(folder / f"{LIMITS}.conf", config.encode())
+    where = limits_address(LIMITS, LIMITS_PORT, password, mount)
+    write_private(folder / f"{LIMITS}.uri", where.encode())
+
+
+def limits_config(folder: Path, port: int, password: str) -> str:
+    """The file for `valkey-server`: TLS only, nothing on disk, the oldest budgets go first."""
+    return f"""# Made by `wadm secrets`.
+port 0
+tls-port {port}
+tls-cert-file {folder / "valkey.pem"}
+tls-key-file {folder / "valkey.key"}
+tls-ca-cert-file {folder / "ca.pem"}
+tls-auth-clients no
+requirepass {password}
+save ""
+appendonly no
+maxmemory 256mb
+maxmemory-policy volatile-ttl
+"""
+
+
+def limits_address(host: str, port: int, password: str, mount: Path) -> str:
+    """For WADM_LIMITS_STORAGE_FILE."""
+    return f"async+rediss://:{password}@{host}:{port}/0?ssl_ca_certs={mount / 'ca.pem'}"
 
 
 def mongo_address(user: str, password: str, hosts: Sequence[str], mount: Path) -> str:

@@ -11,7 +11,7 @@ import structlog
 from backbone.keys.book import KeyBook
 from backbone.settings import Settings
 from backbone.store.base import Store
-from mcp_server.access.budget import Budget
+from mcp_server.access.budget import Budget, limits_address
 from mcp_server.access.oauth import oauth_of
 from mcp_server.access.ring import REFRESH_S, KeyRing
 from mcp_server.access.streams import Streams
@@ -31,7 +31,7 @@ class Access:
         closed = needed or not is_loopback(settings.host)
         self.ring = KeyRing(KeyBook(store), closed=closed)
         self.verifier = Verifier(self.ring, settings.key_cost)
-        self.budget = Budget(settings.requests_per_minute, settings.limits_storage)
+        self.budget = Budget(settings.requests_per_minute, limits_address(settings))
         self.usage = Usage(store)
         self.streams = Streams(settings.streams_per_key)
         self.oauth = oauth_of(settings)

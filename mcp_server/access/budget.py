@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from math import ceil
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -18,6 +19,9 @@ from limits.storage import storage_from_string
 from limits.strategies import RateLimiter
 from slowapi import Limiter
 from starlette.requests import Request
+
+from backbone.settings import Settings
+from orderflow.errors import ConfigError
 
 STRATEGY = "moving-window"
 MINUTE_S = 60
@@ -30,6 +34,17 @@ CLIENT: dict[str, float | str | bool] = {
 }
 """The client that the extra `shared` installs; one that does not answer must not hold us up."""
 log = structlog.get_logger()
+
+
+def limits_address(settings: Settings) -> str:
+    """Where budgets are counted, from its file where one is named; ConfigError without it."""
+    if not settings.limits_storage_file:
+        return settings.limits_storage
+    try:
+        return Path(settings.limits_storage_file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = type(error).__name__
+        raise ConfigError(f"WADM_LIMITS_STORAGE_FILE can't be read: {reason}") from error
 
 
 class Spent(NamedTuple):

@@ -47,15 +47,16 @@ class House:
         }
 
     async def start(self, name: str, *more: str) -> None:
-        """`collect binance`, `process` or `serve`."""
-        role = {"collect": collector_role("binance"), "process": PROCESSOR, "serve": SERVER}[name]
-        port = "port" if name == "serve" else "health_port"
-        settings = self.common | {port: str(self.ports[name])}
+        """`collect binance`, `process` or `serve`; a second one of a kind is `serve-b`."""
+        part = name.partition("-")[0]
+        role = {"collect": collector_role("binance"), "process": PROCESSOR, "serve": SERVER}[part]
+        port = "port" if part == "serve" else "health_port"
+        settings = self.common | {port: str(self.ports.setdefault(name, free_port()))}
         environ = {f"WADM_{key.upper()}": value for key, value in settings.items()}
-        words = ["binance"] if name == "collect" else ["--simulated"]
+        words = ["binance"] if part == "collect" else ["--simulated"]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wadm", name, *words, *more),
+                *(sys.executable, "-m", "wadm", part, *words, *more),
                 env={**os.environ, **self.first(name), **environ, **self.nats.environ(role)},
                 stdout=log,
                 stderr=log,

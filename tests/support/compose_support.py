@@ -32,13 +32,13 @@ class ComposeHouse(House):
 
     def first(self, name: str) -> dict[str, str]:
         """compose.yaml's, without what is an address inside its network."""
-        chosen = environment(SERVICES[name])
+        chosen = environment(SERVICES[name.partition("-")[0]])
         own = {"WADM_HOST": "127.0.0.1", "WADM_HEALTH_HOST": "127.0.0.1"}
         return chosen | own | {"WADM_DATA_DIR": str(self.folder), "WADM_MARKETS": "spot"}
 
     async def new_key(self, *terms: str) -> str:
         """As `docker compose run --rm admin keys create`."""
-        file = self.folder / "me.key"
+        file = self.folder / f"me-{len(list(self.folder.glob('me-*.key')))}.key"
         environ = environment("admin") | {
             f"WADM_{name.upper()}": value for name, value in self.common.items()
         }

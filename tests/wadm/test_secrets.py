@@ -29,7 +29,7 @@ def test_everything_is_there(tmp_path: Path) -> None:
     assert {f"{role.name}.pem" for role in roles()} <= names
     assert {f"{collector_role(venue)}.key" for venue in VENUES} <= names
     for name in names:
-        private = not name.endswith((".pem", ".conf")) or name == "mongo.pem"
+        private = not name.endswith((".pem", ".conf")) or name in {"mongo.pem", "valkey.conf"}
         assert (folder / name).stat().st_mode & 0o077 == (0 if private else 0o044), name
     for user in ("processor", "server", "root"):
         uri = parse_uri((folder / f"mongo-{user}.uri").read_text(), validate=False)
