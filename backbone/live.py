@@ -22,7 +22,8 @@ IngestionState = Literal["active", "paused", "error"]
 class StreamStatus(msgspec.Struct, gc=False, frozen=True):
     """State of one instrument's trade stream; times are exchange milliseconds.
 
-    `state`: starting, live, repairing, disconnected, paused, halted, delisted or renamed.
+    `state`: starting, live, repairing, disconnected, paused, not collected, halted, delisted or
+    renamed.
     `held`: trades not decided on. `epoch`: how often the venue began to number anew.
     `last_ingested_at_ms`: wall time when the newest trade (`last_ingested_timestamp_ms`, exchange
     time) was applied, `latency_ms` after it happened. `clock_offset_ms`: venue minus wall clock.

@@ -33,7 +33,9 @@ class Settings:
     """All settings with their defaults."""
 
     symbols: str = _setting(
-        DEFAULT_SYMBOLS, "Symbols to collect on every venue and market that lists them, by comma."
+        DEFAULT_SYMBOLS,
+        "What to collect on every venue and market, by comma: names, all, top:200, *USDT, "
+        "volume>10M, -*USDC.",
     )
     venues: str = _setting("binance,bybit", "Venues to collect, by comma.")
     markets: str = _setting("spot,perp", "Markets to collect, by comma.")
@@ -148,11 +150,6 @@ class Settings:
         if unit not in BACKFILL_UNITS or not (number.isascii() and number.isdecimal()):
             raise ConfigError("WADM_BACKFILL must look like 2d, 12h or 0")
         return min(int(number), MOST_BACKFILL_UNITS) * BACKFILL_UNITS[unit]
-
-    @property
-    def symbol_list(self) -> tuple[str, ...]:
-        """The symbols, upper case."""
-        return _names(self.symbols.upper())
 
     @property
     def venue_list(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Nothing here is repaired: what was missed is said (`Interruption`), and that is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -37,15 +37,23 @@ class DerivativeFeed:
         library: Library,
         bus: Bus,
         backoff: Backoff,
+        admitted: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.market = market
         self.instruments = {item.symbol: item for item in instruments}
-        self._url = url.rstrip("/") + market.socket_path(instruments)
+        self._base_url = url.rstrip("/")
         self._library = library
         self._bus = bus
         self._backoff = backoff
         self.connects = self.events = self.malformed = 0
         self._newest_ms: int | None = None
+        self._admitted = admitted
+        self._changed = asyncio.Event()
+
+    def change(self, instruments: Sequence[Instrument]) -> None:
+        """Deliver these from now on: over a connection of their own, soon."""
+        self.instruments = {item.symbol: item for item in instruments}
+        self._changed.set()
 
     async def run(self) -> None:
         """Connect again whenever a connection ends."""
@@ -57,17 +65,29 @@ class DerivativeFeed:
             await asyncio.sleep(self._backoff.next_s())
 
     async def _deliver(self) -> None:
-        """One connection from the subscription to its end."""
-        socket = await self._library.connect(self._url)
+        """One connection from the subscription to its end, or to a change of what it delivers."""
+        if self._admitted is not None:
+            await self._admitted()
+        self._changed.clear()
+        instruments = list(self.instruments.values())
+        socket = await self._library.connect(self._base_url + self.market.socket_path(instruments))
         self.connects += 1
-        speaking = asyncio.create_task(self._speak(socket))
+        beside = [
+            asyncio.create_task(self._speak(socket)),
+            asyncio.create_task(self._changed.wait()),
+        ]
         try:
-            for message in self.market.messages(list(self.instruments.values())):
+            for message in self.market.messages(instruments):
                 await socket.send(message)
-            await self._read(socket)
+            reading = asyncio.create_task(self._read(socket))
+            beside.append(reading)
+            await asyncio.wait([reading, beside[1]], return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
         finally:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._say_ended()
             await socket.close()
 
@@ -111,12 +131,12 @@ class DerivativeFeed:
             await asyncio.sleep(ping[1])
             await socket.send(ping[0])
 
-    async def poll(self, rest: RestClient, every_s: float = POLL_S) -> None:
+    async def poll(self, rest: RestClient, every_s: Callable[[], float] = lambda: POLL_S) -> None:
         """Ask for open interest again and again, where only REST tells it."""
         while True:
-            for instrument in self.instruments.values():
+            for instrument in list(self.instruments.values()):
                 await self._ask(rest, instrument)
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(every_s())
 
     async def _ask(self, rest: RestClient, instrument: Instrument) -> None:
         call = self.market.open_interest_call(instrument)

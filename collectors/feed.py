@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import count
 
 import structlog
@@ -134,6 +135,25 @@ class Feed:
             for session in self._sessions:
                 session.codec.redefine(instrument, scale)
 
+    def join(self, instruments: Sequence[Instrument], scales: Mapping[str, int]) -> None:
+        """Deliver these as well, over the connections that stand and every later one."""
+        self.instruments |= {item.symbol: item for item in instruments}
+        for item in instruments:
+            self._scales[item.name] = scales.get(item.name, 0)
+            for session in self._sessions:
+                session.codec.redefine(item, self._scales[item.name])
+        for session in self._sessions:
+            session.join(instruments)
+
+    def leave(self, names: Set[str], reason: str) -> None:
+        """Deliver these no longer."""
+        gone = [item for item in self.instruments.values() if item.name in names]
+        for item in gone:
+            del self.instruments[item.symbol]
+            self.pulses.pop(item.name, None)
+        for session in self._sessions if gone else ():
+            session.leave(gone, reason)
+
     def say_again(self) -> None:
         """Repeat what the sessions claim."""
         for session in self._sessions:
@@ -144,11 +164,14 @@ class Feed:
         await self._admitted()
         name = f"{self.name}#{next(self._serial)}"
         instruments = list(self.instruments.values())
-        codec = self.link.market.codec(instruments)
+        link = self.link
+        if link.base_url:
+            link = replace(link, url=link.base_url + link.market.socket_path(instruments))
+        codec = link.market.codec(instruments)
         for item in instruments:
             codec.redefine(item, self._scales.get(item.name, 0))
         buffer = self._open_buffer(name)
-        session = Session(self.link, name, instruments, codec, buffer, self.pulses)
+        session = Session(link, name, instruments, codec, buffer, self.pulses)
         self._connects += 1
         self._sessions[session] = asyncio.create_task(session.run(), name=name)
         return session

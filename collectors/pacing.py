@@ -30,10 +30,14 @@ class Backoff:
 
 
 class ConnectLimiter:
-    """Connects of one venue: a first burst, then one per second, and 60 in five minutes."""
+    """Connects of one venue: a first burst, then one per second, and 150 in five minutes.
+
+    Binance allows 300 in five minutes and address, Bybit 500; a second collector of the venue may
+    use the same address.
+    """
 
     def __init__(
-        self, burst: int = 10, per_window: int = 60, window_s: float = 300.0, every_s: float = 1.0
+        self, burst: int = 10, per_window: int = 150, window_s: float = 300.0, every_s: float = 1.0
     ) -> None:
         self._tokens = float(burst)
         self._burst = float(burst)

@@ -58,6 +58,11 @@ class Pulse:
         self.rest(now_s)
         self.since_ms = max(self.since_ms, event_ms)
 
+    @property
+    def busy(self) -> bool:
+        """Silence says something: trades come oftener than the longest silence that is allowed."""
+        return not self.beats or FACTOR * (self.beat_s - self.began_s) / self.beats < LONGEST_S
+
     def allowed_s(self) -> float:
         """Thirty times the usual distance, within bounds, doubled for every quiet answer."""
         usual_s = (self.beat_s - self.began_s) / self.beats if self.beats else 0.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
@@ -56,6 +57,16 @@ def amount_of(text: str) -> Decimal:
     if value < 0:
         raise MalformedFrameError("an amount is not negative")
     return value
+
+
+def turnovers_of(rows: Iterable[tuple[str, str]]) -> dict[str, Decimal]:
+    """Symbols and their turnovers; a row that is no amount of a plain symbol is left out."""
+    found: dict[str, Decimal] = {}
+    for symbol, turnover in rows:
+        with suppress(MalformedFrameError):
+            if are_names(symbol):
+                found[symbol] = amount_of(turnover)
+    return found
 
 
 def moment_of(number: int) -> int | None:

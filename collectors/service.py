@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 
 import httpx2
@@ -24,14 +25,16 @@ from collectors.backfill import RepairWorker, Source
 from collectors.budget import Budget
 from collectors.buffer import Buffer
 from collectors.derivative_feed import DerivativeFeed
+from collectors.derivative_feeds import DerivativeFeeds
 from collectors.feed import Feed
 from collectors.listing import Listed, Listing
 from collectors.pacing import Backoff, Chance, ConnectLimiter
 from collectors.pausing import PauseList, Pauses
 from collectors.polling import Poller
-from collectors.reading import shards
 from collectors.rest import RestClient
+from collectors.selection import parse_selection
 from collectors.session import Link, Timers
+from collectors.shards import GONE, Shards
 from collectors.sockets import library
 from collectors.venue import VenueMarket
 from collectors.venues import DERIVATIVES, VENUES
@@ -46,7 +49,7 @@ REST_TIMEOUT_S = 10.0
 RESTART_S = 5.0
 STOP_S = 5.0
 LETTERS = "abcdefgh"
-SYMBOLS_PER_DERIVATIVE_FEED = 100
+NOT_COLLECTED = "not collected"
 
 
 class CollectorService:
@@ -68,11 +71,13 @@ class CollectorService:
         self.venue = venue
         self.clock = clock or VenueClock(monotonic)
         self.reachable = asyncio.Event()
-        self.feeds: list[Feed] = []
-        self.derivative_feeds: list[DerivativeFeed] = []
+        self._shards = Shards(self._open_feeds, self._close_feed)
+        self._numbers = count(1)
+        self._derivatives: DerivativeFeeds | None = None
         self.pollers: list[Poller] = []
         self.watchdogs: list[Watchdog] = []
         self._settings = settings
+        self._selection = parse_selection(settings.symbols)
         self._bus = bus
         self._monotonic = monotonic
         self._chance = chance
@@ -88,7 +93,13 @@ class CollectorService:
         self._rest: dict[str, RestClient] = {}
         self._listings: list[Listing] = []
         self._works: dict[asyncio.Task[None], None] = {}
+        self._feed_tasks: dict[Feed, list[asyncio.Task[None]]] = {}
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """What keeps a connection each."""
+        return self._shards.feeds
 
     @property
     def markets(self) -> list[VenueMarket]:
@@ -174,19 +185,24 @@ class CollectorService:
     async def _collect(self, market: VenueMarket, rest: RestClient) -> None:
         """Instruments, their feeds, and then look for changes for ever."""
         backoff = Backoff(self._chance, 1.0, 60.0)
-        listing = Listing(market, rest, self.clock, self._settings.symbol_list, backoff)
+        listing = Listing(market, rest, self.clock, self._selection, backoff)
         self._spawn("clock", partial(self._keep_time, listing))
         watchdog = self._watch(market, rest, listing)
         self._listings.append(listing)
         fresh = True
         while True:
-            news: list[InstrumentChanged] = await listing.load()
-            if news:
+            look = await listing.look()
+            listing.leave(look.left)
+            self._shards.leave({item.instrument.name for item in look.left}, NOT_COLLECTED)
+            for batch in look.batches():
+                news: list[InstrumentChanged] = await listing.announce(batch)
                 before = [_earlier_life(news)] if fresh else []
-                fresh = False
                 await self._bus.publish(TRADES, [*news, *before])
-                self._repairs.serve(Source(market, rest, self.clock, listing.listed))
-                self._apply(market, listing)
+                self._repairs.serve(Source(market, rest, self.clock, listing.ever))
+                self._shards.apply(market, batch)
+            fresh = False
+            if market.market is Market.PERP and self._settings.derivatives == "on":
+                self._follow_derivatives(listing)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_S):
                     await watchdog.listing_wanted.wait()
@@ -229,50 +245,57 @@ class CollectorService:
             for feed in self.feeds:
                 feed.say_again()
 
-    def _apply(self, market: VenueMarket, listing: Listing) -> None:
-        """Tell running feeds what changed, and open feeds for what is new."""
-        served = {name for feed in self.feeds for name in feed.names}
-        fresh: list[Instrument] = []
-        for instrument, scale in listing.listed.values():
-            if instrument.name not in served:
-                fresh.append(instrument)
-            for feed in self.feeds:
-                feed.redefine(instrument, scale)
-        if market.market is Market.PERP and self._settings.derivatives == "on":
-            self._open_derivatives(fresh)
-        scales = {listed.instrument.name: listed.scale for listed in listing.listed.values()}
-        for part in shards(fresh, market.symbols_per_connection):
-            self._open_feeds(market, part, scales)
-
     def _open_feeds(
         self, market: VenueMarket, part: tuple[Instrument, ...], scales: dict[str, int]
-    ) -> None:
+    ) -> list[Feed]:
         base_url: str = getattr(self._settings, market.ws_setting)
-        url = base_url.rstrip("/") + market.socket_path(part)
-        link = Link(market, url, self._library, self._timers, self._monotonic, self.clock)
+        base_url = base_url.rstrip("/")
+        link = Link(
+            *(market, base_url, self._library, self._timers, self._monotonic, self.clock),
+            base_url=base_url,
+        )
+        group: list[Feed] = []
+        number = next(self._numbers)
         for letter in LETTERS[: market.connections]:
-            number = 1 + len(self.feeds) // market.connections
             name = f"{self.venue}-{market.market}-{number}{letter}"
             feed = Feed(link, name, part, dict(scales), self._buffer, self._limiter, self._chance)
-            self.feeds.append(feed)
-            self._spawn(name, feed.run)
-            self._spawn(f"{name} reach", partial(self._note_reached, feed.reached))
+            group.append(feed)
+            self._feed_tasks[feed] = [
+                self._begin(name, feed.run),
+                self._begin(f"{name} reach", partial(self._note_reached, feed.reached)),
+            ]
+        return group
 
-    def _open_derivatives(self, instruments: Sequence[Instrument]) -> None:
-        """Funding, open interest and liquidations of these perpetuals, apart from their trades."""
+    def _close_feed(self, feed: Feed) -> None:
+        for task in self._feed_tasks.pop(feed):
+            task.cancel()
+
+    def _follow_derivatives(self, listing: Listing) -> None:
+        """Funding, open interest and liquidations of perpetuals, apart from their trades."""
         market = DERIVATIVES.get(self.venue)
         if market is None:
             return
-        ws_url: str = getattr(self._settings, market.ws_setting)
-        rest = self._rest[getattr(self._settings, market.rest_setting)]
-        for part in shards(instruments, SYMBOLS_PER_DERIVATIVE_FEED):
-            feed = DerivativeFeed(
-                market, ws_url, part, self._library, self._bus, Backoff(self._chance)
-            )
-            self.derivative_feeds.append(feed)
-            number = len(self.derivative_feeds)
-            self._spawn(f"derivatives {number}", feed.run)
-            self._spawn(f"open interest {number}", partial(feed.poll, rest))
+        if self._derivatives is None:
+            ws_url: str = getattr(self._settings, market.ws_setting)
+            rest = self._rest[getattr(self._settings, market.rest_setting)]
+
+            def make(part: Sequence[Instrument]) -> DerivativeFeed:
+                backoff = Backoff(self._chance)
+                return DerivativeFeed(
+                    market, ws_url, part, self._library, self._bus, backoff, self._admitted
+                )
+
+            weight = VENUES[self.venue][Market.PERP].weight_per_minute
+            self._derivatives = DerivativeFeeds(make, rest, weight, self._begin)
+        listed = [item.instrument for item in listing.listed.values()]
+        self._derivatives.follow([item for item in listed if item.status not in GONE])
+
+    async def _admitted(self) -> None:
+        """Returns when another connection may be made."""
+        wait_s = self._limiter.wait_s(self._monotonic())
+        while wait_s > 0:
+            await asyncio.sleep(wait_s)
+            wait_s = self._limiter.wait_s(self._monotonic())
 
     def _buffer(self, connection: str) -> Buffer:
         return Buffer(
@@ -306,9 +329,16 @@ class CollectorService:
     # Supervision
 
     def _spawn(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        _ = self._begin(name, work)
+
+    def _begin(
+        self, name: str, work: Callable[[], Coroutine[None, None, None]]
+    ) -> asyncio.Task[None]:
+        """One part, supervised until it is cancelled."""
         task = asyncio.create_task(self._supervise(name, work), name=f"{self.venue} {name}")
         self._works[task] = None
         task.add_done_callback(lambda done: self._works.pop(done, None))
+        return task
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run one part; a part that breaks is logged and started again."""

@@ -67,6 +67,8 @@ class Link:
     timers: Timers
     monotonic: Callable[[], float]
     clock: VenueClock
+    base_url: str = ""
+    """Where `url` is made anew for every session, from what the feed has by then."""
 
 
 class Session:
@@ -103,6 +105,8 @@ class Session:
         self._instruments = {item.symbol: item.name for item in instruments}
         self.names: list[str] = []
         self._subscriber = Subscriber(link.market, instruments)
+        self._heard: set[str] = set()
+        self._due = dict.fromkeys(self._subscriber.taken(), 0)
 
     def stop(self, reason: str) -> None:
         """End the session from outside."""
@@ -166,7 +170,7 @@ class Session:
     async def _close(self, socket: Socket) -> None:
         """Withdraw the claim, hand over what is left, close the socket."""
         self.state = "closing"
-        if self.delivering.is_set():
+        if self.names:
             reason = self._stopped.result() if self._stopped.done() else "connection ended"
             self.buffer.put([Disconnect(self.names, self.name, self._seen_ms, reason)])
         try:
@@ -222,16 +226,18 @@ class Session:
             self._heed(notice)
         self._claim()
         self.buffer.put(decoded.events)
-        if self.delivering.is_set() and self._seen_ms - self._marked_ms >= MARK_EVERY_MS:
+        if self.names and self._seen_ms - self._marked_ms >= MARK_EVERY_MS:
             self._marked_ms = self._seen_ms
             self.buffer.put([Watermark(self.names, self._seen_ms, self.name)])
 
     def _beat(self, events: Sequence[TradeBatch | MixedTrades | KlineClosed], now_s: float) -> None:
         for event in events:
             if isinstance(event, MixedTrades):
+                self._heard.update(event.instruments)
                 for name, key, event_ms in event.newest():
                     self._pulse(name, now_s).beat(now_s, key, event_ms)
             elif isinstance(event, TradeBatch) and event.key:
+                self._heard.add(event.instrument)
                 pulse = self._pulse(event.instrument, now_s)
                 pulse.beat(now_s, event.key[-1], event.event_ms[-1])
 
@@ -251,6 +257,24 @@ class Session:
         if self.delivering.is_set() and name in self.names:
             self.buffer.put([Connected([name], self.name, self._seen_ms)])
 
+    def join(self, instruments: Sequence[Instrument]) -> None:
+        """Deliver these as well; each is claimed once the venue accepted it."""
+        self._instruments |= {item.symbol: item.name for item in instruments}
+        self._subscriber.join(instruments)
+
+    def leave(self, instruments: Sequence[Instrument], reason: str) -> None:
+        """Deliver these no longer; their claims end here."""
+        gone = [item.name for item in instruments if item.name in self.names]
+        if gone:
+            self.buffer.put([Disconnect(gone, self.name, self._seen_ms, reason)])
+            self.names = [name for name in self.names if name not in gone]
+        for item in instruments:
+            self._instruments.pop(item.symbol, None)
+            self._due.pop(item.symbol, None)
+            self._heard.discard(item.name)
+            self.codec.forget(item.symbol)
+        self._subscriber.leave(instruments)
+
     def note_quiet(self) -> None:
         """The venue itself says that there is nothing to deliver."""
         self._data_at_s = self.link.monotonic()
@@ -267,23 +291,29 @@ class Session:
             self.buffer.put([ended, Connected(names, self.name, self._seen_ms)])
 
     def _claim(self) -> None:
-        """The first event after the subscription: from its time on nothing is missing."""
-        if self.delivering.is_set() or not self._seen_ms or not self._subscriber.finished:
+        """The first event after a subscription: from its time on nothing is missing."""
+        due, named = self._due, self._instruments
+        fresh = self._subscriber.taken()
+        due |= {symbol: self._seen_ms for symbol in fresh if symbol in named}
+        ready = [s for s, at in due.items() if self._seen_ms > at or named[s] in self._heard]
+        if not ready:
             return
-        self.names = [self._instruments[symbol] for symbol in self._subscriber.accepted()]
-        if not self.names:
-            return
-        self.state = "live"
-        self.delivering.set()
+        for symbol in ready:
+            del due[symbol]
+        found = [named[symbol] for symbol in ready]
         now_s = self.link.monotonic()
-        for name in self.names:
+        for name in found:
             self.pulses.setdefault(name, Pulse(now_s)).begin(now_s, self._seen_ms)
-        self.buffer.put([Connected(self.names, self.name, self._seen_ms)])
-        log.info("feed.connected", connection=self.name, instruments=len(self.names))
+        self.names = [*self.names, *found]
+        self.buffer.put([Connected(found, self.name, self._seen_ms)])
+        if not self.delivering.is_set():
+            self.state = "live"
+            self.delivering.set()
+            log.info("feed.connected", connection=self.name, instruments=len(found))
 
     def say_again(self) -> None:
         """Repeat the claim, for one who was not there when it was made."""
-        if self.delivering.is_set() and not self._stopped.done():
+        if self.names and not self._stopped.done():
             self.buffer.put([Connected(self.names, self.name, self._seen_ms, again=True)])
 
     # Keeping alive
@@ -330,7 +360,8 @@ class Session:
                 return
             event_ms += int((now_s - self._seen_at_s) * 1_000)
         self._marked_ms = event_ms
-        self.buffer.put([Watermark(self.names, event_ms, self.name)])
+        if self.names:
+            self.buffer.put([Watermark(self.names, event_ms, self.name)])
 
     async def _speak(self, socket: Socket) -> str | None:
         """Send the venue's own ping, where it has one."""

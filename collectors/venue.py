@@ -88,7 +88,11 @@ class Codec(Protocol):
         ...
 
     def redefine(self, instrument: Instrument, scale: int) -> None:
-        """Count this instrument in new steps from now on."""
+        """Count this instrument in new steps from now on; it may be a new one."""
+        ...
+
+    def forget(self, symbol: str) -> None:
+        """Read nothing of this instrument from now on."""
         ...
 
 
@@ -189,6 +193,12 @@ class VenueMarket(Protocol):
         """Subscription messages within the venue's limits, numbered from `serial`."""
         ...
 
+    def changes(
+        self, instruments: Sequence[Instrument], serial: int, *, leave: bool
+    ) -> list[Request]:
+        """Messages that begin (or end) these instruments on an open connection, within limits."""
+        ...
+
     def ping(self) -> tuple[str, float] | None:
         """The venue's own ping message and its interval in seconds; None without one."""
         ...
@@ -203,6 +213,14 @@ class VenueMarket(Protocol):
 
     def parse_instruments(self, body: bytes) -> InstrumentPage:
         """Instruments this project can count; others are left out."""
+        ...
+
+    def tickers_call(self) -> RestCall:
+        """Ask for the last 24 hours of every instrument."""
+        ...
+
+    def parse_tickers(self, body: bytes) -> dict[str, Decimal]:
+        """Quote turnover of the last 24 hours by symbol; rows that can't be read are left out."""
         ...
 
     def time_call(self) -> RestCall:

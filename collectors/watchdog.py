@@ -59,8 +59,8 @@ class Watchdog:
     async def look(self, feed: Feed, entry: Listed, feeds: Sequence[Feed]) -> None:
         """Ask about one stream of one feed, when it has been silent for too long."""
         name, now_s = entry.instrument.name, self._monotonic()
-        pulse = feed.pulses[name]
-        if not pulse.overdue(now_s):
+        pulse = feed.pulses.get(name)
+        if pulse is None or not pulse.overdue(now_s):
             return
         heard = max((f.pulses[name].newest_ms for f in feeds if name in f.pulses), default=0)
         if heard - ARRIVES_MS > pulse.reached_ms:
@@ -77,9 +77,11 @@ class Watchdog:
             if newest_ms <= self._clock.now_ms() - ARRIVES_MS:
                 self._replace(feed, name, "the venue has newer trades")
             return
+        busy = pulse.busy
         pulse.found_quiet(self._monotonic())
         feed.note_quiet()
-        self._ask_for_listing(now_s)
+        if busy:
+            self._ask_for_listing(now_s)
 
     async def _newest_ms(self, entry: Listed) -> int:
         """Exchange time of the newest trade the venue has; 0 when it has none."""
@@ -95,7 +97,7 @@ class Watchdog:
         feed.replace("stream_silent")
 
     def _ask_for_listing(self, now_s: float) -> None:
-        """A market that fell quiet may have been halted: look at the listing, now and then."""
+        """A busy market that fell quiet may have been halted: look at the listing, now and then."""
         if self._refreshed_s is None or now_s - self._refreshed_s >= REFRESH_EVERY_S:
             self._refreshed_s = now_s
             self.listing_wanted.set()

@@ -16,6 +16,8 @@ from processor.stream import Stream
 SAID_EVERY_MS = 10_000
 KEPT_MS = 30 * DAY_MS
 PAUSED = "paused"
+NOT_COLLECTED = "not collected"
+"""Reasons of an outage that somebody wanted: they are states of their own."""
 NOW = "now"
 """Timeframe name of the one record an instrument has."""
 MODES: dict[str, IngestionMode] = {"live": "websocket", "polling": "polling"}
@@ -100,7 +102,8 @@ def _state(stream: Stream) -> str:
     if stream.coverage.observed_from_ms is None:
         return "starting"
     if not stream.coverage.connected:
-        return PAUSED if outage is not None and outage.reason == PAUSED else "disconnected"
+        wanted = outage is not None and outage.reason in (PAUSED, NOT_COLLECTED)
+        return outage.reason if wanted and outage is not None else "disconnected"
     return "repairing" if stream.evidence.open_holes() else "live"
 
 
@@ -108,6 +111,8 @@ def _judged(stream: Stream, state: str) -> tuple[IngestionState, str | None]:
     """active, paused or error, and our own words for the error."""
     if state == PAUSED:
         return "paused", None
+    if state == NOT_COLLECTED:
+        return "paused", "not collected: it left the selection of symbols"
     outage = stream.coverage.outage
     if state == "disconnected":
         return "error", f"disconnected: {outage.reason}" if outage is not None else "disconnected"

@@ -121,6 +121,16 @@ class Simulator:
         """Tape time: what the venues' clocks show (without a fault's offset)."""
         return self.clock.now_ms()
 
+    def list_market(self, name: str, *, listed: bool) -> None:
+        """A market of the tape is listed from now on, or delisted; at first all of them are."""
+        found = False
+        for host in self.hosts:
+            if any(track.instrument.name == name for track in host.tracks):
+                host.list_market(name, listed=listed)
+                found = True
+        if not found:
+            raise ValueError(f"{name} is not on the tape")
+
     def start(self) -> None:
         """Play now, whoever listens."""
         self.player.start()

@@ -88,15 +88,16 @@ def up(
             "--or-demo", help="Run the demo when the store is empty and no venue answers."
         ),
     ] = False,
+    symbols: house.Symbols = None,
 ) -> None:
     """Collect from the live venues and serve; needs nothing else."""
-    run(live.up(_settings(), notes, or_demo=or_demo))
+    run(live.up(house.settings_with(symbols), notes, or_demo=or_demo))
 
 
 @app.command()
-def demo() -> None:
+def demo(symbols: house.Symbols = None) -> None:
     """Serve a simulated market, marked as such in every answer; needs no network."""
-    run(live.demo(_settings(), notes))
+    run(live.demo(house.settings_with(symbols), notes))
 
 
 @app.command()

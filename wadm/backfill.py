@@ -23,6 +23,7 @@ from collectors.budget import Budget
 from collectors.listing import Listing
 from collectors.pacing import Backoff
 from collectors.rest import RestClient
+from collectors.selection import Selection
 from orderflow.completeness import State
 from orderflow.errors import ExchangeError, NotFoundError
 from orderflow.timeframe import DAY_MS, MINUTE_MS, TIMEFRAMES, floor_ms
@@ -226,7 +227,9 @@ async def backfill_range(
             monotonic_s,
         )
         clock = VenueClock()
-        listing = Listing(market, rest, clock, [symbol], Backoff(random.random))
+        listing = Listing(
+            market, rest, clock, Selection(frozenset({symbol})), Backoff(random.random)
+        )
         await listing.ask_time()
         news = await listing.load()
         if symbol not in listing.listed:

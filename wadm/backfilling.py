@@ -21,6 +21,7 @@ from collectors.budget import Budget
 from collectors.listing import Listing
 from collectors.pacing import Backoff
 from collectors.rest import RestClient
+from collectors.selection import Selection
 from collectors.venue import VenueMarket
 from collectors.venues import VENUES
 from orderflow.errors import WadmError
@@ -117,7 +118,8 @@ class Backfiller:
 
 
 class ListedApart:
-    """What the venues list, and their REST, for a processor without collectors beside it."""
+    """What the venues list, and their REST, for a processor without collectors beside it: all of
+    it, since only collectors know what is chosen."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -143,10 +145,10 @@ class ListedApart:
 
     async def _follow(self, market: VenueMarket, rest: RestClient, clock: VenueClock) -> None:
         backoff = Backoff(random.random, 1.0, 60.0)
-        listing = Listing(market, rest, clock, self._settings.symbol_list, backoff)
+        listing = Listing(market, rest, clock, Selection(everything=True), backoff)
         source = Source(market, rest, clock, listing.listed)
         while True:
-            await listing.load()
+            listing.enter((await listing.look()).news)
             for symbol, entry in listing.listed.items():
                 self.sources[entry.instrument.name] = (source, symbol)
             await asyncio.sleep(LISTED_AGAIN_S)

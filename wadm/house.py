@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from rich.table import Table
 from backbone.settings import Settings, read_settings
 from backbone.store import LIVE, STORES
 from backbone.telemetry import configure_logs
+from collectors.selection import parse_selection
 from orderflow.errors import ConfigError, StoreError
 from wadm import apart
 from wadm.compose import SIMULATED
@@ -26,6 +28,13 @@ out = Console()
 KINDS = {"sqlite", "mongo"}
 Simulated = Annotated[
     bool, typer.Option("--simulated", help="The collectors listen to a simulator.")
+]
+Symbols = Annotated[
+    str | None,
+    typer.Option(
+        help="What to collect, instead of WADM_SYMBOLS: names, all, top:200, *USDT, volume>10M, "
+        "-*USDC, by comma."
+    ),
 ]
 Hosts = Annotated[str, typer.Option(help="Names it is reached by, by comma.")]
 
@@ -42,9 +51,20 @@ def _settings() -> Settings:
     return settings
 
 
-def collect(venue: Annotated[str, typer.Argument(help="For example binance.")]) -> None:
+def settings_with(symbols: str | None) -> Settings:
+    """The settings, with other symbols where they were given."""
+    found = _settings()
+    if symbols is None:
+        return found
+    parse_selection(symbols, "--symbols")
+    return dataclasses.replace(found, symbols=symbols)
+
+
+def collect(
+    venue: Annotated[str, typer.Argument(help="For example binance.")], symbols: Symbols = None
+) -> None:
     """Collect one venue onto the bus (NATS)."""
-    run(apart.collect(_settings(), venue))
+    run(apart.collect(settings_with(symbols), venue))
 
 
 def process(simulated: Simulated = False) -> None:

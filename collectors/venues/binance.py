@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
-from collectors.reading import are_names, decoded, empty_batch, number_of, query
+from collectors.reading import (
+    are_names,
+    decoded,
+    empty_batch,
+    number_of,
+    query,
+    turnovers_of,
+)
 from collectors.venue import Candle, Codec, History, InstrumentPage, Request, RestCall, Venue
 from collectors.venues.binance_codec import BinanceCodec
 from collectors.venues.binance_rows import (
@@ -22,9 +31,12 @@ from collectors.venues.binance_rows import (
 )
 from orderflow.errors import DomainError, MalformedFrameError
 from orderflow.instrument import Instrument, Market, Status
-from orderflow.timeframe import HOUR_MS
+from orderflow.timeframe import HOUR_MS, MINUTE_MS
 from orderflow.trade import TradeBatch
 
+MOST_CANDLES = 1_000
+LENGTHS_MS = {"1m": MINUTE_MS, "1h": HOUR_MS}
+STREAMS_PER_MESSAGE = 100
 HALTED = frozenset({"BREAK", "HALT", "AUCTION_MATCH", "PENDING_TRADING", "CANCEL_ONLY"})
 
 
@@ -59,15 +71,23 @@ class ServerTime(msgspec.Struct):
     serverTime: int  # noqa: N815
 
 
+class Ticker(msgspec.Struct):
+    """A row of ticker/24hr."""
+
+    symbol: str
+    quoteVolume: str  # noqa: N815
+
+
 CandleRow = tuple[int, str, str, str, str, str, int, str, int, str, str, msgspec.Raw]
 decode_info = msgspec.json.Decoder(ExchangeInfo).decode
 decode_time = msgspec.json.Decoder(ServerTime).decode
+decode_tickers = msgspec.json.Decoder(list[Ticker]).decode
 decode_candles = msgspec.json.Decoder(list[CandleRow]).decode
 
 
 @dataclass(frozen=True, slots=True)
 class BinanceMarket:
-    """One Binance market."""
+    """One Binance market. `candle_weights`: weight of a question for so many rows at most."""
 
     market: Market
     ws_setting: str
@@ -77,7 +97,8 @@ class BinanceMarket:
     weight_per_minute: int
     info_weight: int
     trades_weight: int
-    candles_weight: int
+    candle_weights: tuple[tuple[int, int], ...]
+    tickers_weight: int
     venue: str = "binance"
     connections: int = 1
     symbols_per_connection: int = 100
@@ -86,8 +107,7 @@ class BinanceMarket:
 
     def socket_path(self, instruments: Sequence[Instrument]) -> str:
         """Path that subscribes trades and candles of these instruments."""
-        names = [item.symbol.lower() for item in instruments]
-        streams = [f"{name}@aggTrade" for name in names] + [f"{name}@kline_1m" for name in names]
+        streams = [topic for item in instruments for topic in _topics(item)]
         return f"{self.route}/stream?streams={'/'.join(streams)}"
 
     def topics(self, instruments: Sequence[Instrument]) -> list[str]:
@@ -97,6 +117,20 @@ class BinanceMarket:
     def requests(self, topics: Sequence[str], serial: int) -> list[Request]:
         """None: the path subscribes."""
         return []
+
+    def changes(
+        self, instruments: Sequence[Instrument], serial: int, *, leave: bool
+    ) -> list[Request]:
+        """SUBSCRIBE or UNSUBSCRIBE of at most STREAMS_PER_MESSAGE streams."""
+        method = "UNSUBSCRIBE" if leave else "SUBSCRIBE"
+        topics = [topic for item in instruments for topic in _topics(item)]
+        found = []
+        starts = range(0, len(topics), STREAMS_PER_MESSAGE)
+        for number, start in enumerate(starts, serial):
+            part = tuple(topics[start : start + STREAMS_PER_MESSAGE])
+            frame = json.dumps({"method": method, "params": part, "id": number})
+            found.append(Request(str(number), part, frame))
+        return found
 
     def ping(self) -> tuple[str, float] | None:
         """None: Binance speaks WebSocket pings only."""
@@ -136,6 +170,14 @@ class BinanceMarket:
         except (DomainError, MalformedFrameError):
             return None
 
+    def tickers_call(self) -> RestCall:
+        """ticker/24hr of all symbols."""
+        return RestCall(f"{self.api}/ticker/24hr", (), self.tickers_weight)
+
+    def parse_tickers(self, body: bytes) -> dict[str, Decimal]:
+        """Quote volume of every symbol."""
+        return turnovers_of((row.symbol, row.quoteVolume) for row in decoded(decode_tickers, body))
+
     def time_call(self) -> RestCall:
         """Server time."""
         return RestCall(f"{self.api}/time", (), 1)
@@ -148,14 +190,16 @@ class BinanceMarket:
         self, instrument: Instrument, interval: Literal["1m", "1h"], start_ms: int, end_ms: int
     ) -> RestCall:
         """Klines that start in [start_ms, end_ms]."""
+        rows = min(MOST_CANDLES, (end_ms - start_ms) // LENGTHS_MS[interval] + 1)
         values = query(
             symbol=instrument.symbol,
             interval=interval,
             startTime=start_ms,
             endTime=end_ms,
-            limit=1_000,
+            limit=max(1, rows),
         )
-        return RestCall(f"{self.api}/klines", values, self.candles_weight)
+        weight = next(weight for most, weight in self.candle_weights if rows <= most)
+        return RestCall(f"{self.api}/klines", values, weight)
 
     def parse_candles(self, body: bytes) -> list[Candle]:
         """Klines with counts and the taker's share."""
@@ -190,6 +234,12 @@ class BinanceMarket:
         return batch
 
 
+def _topics(item: Instrument) -> tuple[str, str]:
+    """The streams of an instrument."""
+    name = item.symbol.lower()
+    return f"{name}@aggTrade", f"{name}@kline_1m"
+
+
 def _status(text: str) -> Status:
     if text == "TRADING":
         return "trading"
@@ -222,7 +272,8 @@ BINANCE: Venue = {
         weight_per_minute=6_000,
         info_weight=20,
         trades_weight=4,
-        candles_weight=2,
+        candle_weights=((MOST_CANDLES, 2),),
+        tickers_weight=80,
     ),
     Market.PERP: BinanceMarket(
         market=Market.PERP,
@@ -233,6 +284,7 @@ BINANCE: Venue = {
         weight_per_minute=2_400,
         info_weight=1,
         trades_weight=20,
-        candles_weight=5,
+        candle_weights=((99, 1), (499, 2), (MOST_CANDLES, 5)),
+        tickers_weight=40,
     ),
 }

@@ -56,6 +56,11 @@ class BinanceCodec:
         """Count this instrument in new steps from now on."""
         self._defined[instrument.symbol] = (instrument, scale)
 
+    def forget(self, symbol: str) -> None:
+        """Read nothing of this instrument from now on."""
+        self._defined.pop(symbol, None)
+        self._kinds.pop(symbol, None)
+
     def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
         """Read frames in order; trades by instrument or as one burst, then closed candles."""
         aggregates: list[Aggregate[float]] = []

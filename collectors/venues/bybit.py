@@ -9,11 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from collectors.reading import are_names, decoded, empty_batch, number_of, query
+from collectors.reading import (
+    are_names,
+    decoded,
+    empty_batch,
+    number_of,
+    query,
+    turnovers_of,
+)
 from collectors.venue import Candle, Codec, History, InstrumentPage, Request, RestCall, Venue
 from collectors.venues.bybit_codec import BybitCodec
 from collectors.venues.bybit_rows import CANDLES, TRADES, N, RestFill, fill_batch, judge_into
@@ -58,6 +66,13 @@ class Listing(msgspec.Struct):
     contractType: str = "LinearPerpetual"  # noqa: N815
 
 
+class Ticker(msgspec.Struct):
+    """A row of tickers."""
+
+    symbol: str
+    turnover24h: str
+
+
 class Page(msgspec.Struct, Generic[R], rename={"rows": "list"}):
     """A list answer."""
 
@@ -82,6 +97,7 @@ CandleRow = tuple[str, str, str, str, str, str, str]
 decode_answer = msgspec.json.Decoder(Answer).decode
 decode_listings = msgspec.json.Decoder(Page[Listing]).decode
 decode_time = msgspec.json.Decoder(Time).decode
+decode_tickers = msgspec.json.Decoder(Page[Ticker]).decode
 decode_candles = msgspec.json.Decoder(Page[CandleRow]).decode
 decode_fills = msgspec.json.Decoder(Page[RestFill[float]], strict=False).decode
 decode_fills_text = msgspec.json.Decoder(Page[RestFill[str]], strict=False).decode
@@ -110,17 +126,25 @@ class BybitMarket:
 
     def topics(self, instruments: Sequence[Instrument]) -> list[str]:
         """Trades and candles of these instruments."""
-        return [TRADES + item.symbol for item in instruments] + [
-            CANDLES + item.symbol for item in instruments
-        ]
+        return [kind + item.symbol for item in instruments for kind in (TRADES, CANDLES)]
 
     def requests(self, topics: Sequence[str], serial: int) -> list[Request]:
         """Subscriptions of at most `args_per_request` topics."""
+        return self._messages("subscribe", topics, serial)
+
+    def changes(
+        self, instruments: Sequence[Instrument], serial: int, *, leave: bool
+    ) -> list[Request]:
+        """The same for some instruments more, or less."""
+        op = "unsubscribe" if leave else "subscribe"
+        return self._messages(op, self.topics(instruments), serial)
+
+    def _messages(self, op: str, topics: Sequence[str], serial: int) -> list[Request]:
         size = self.args_per_request
         found = []
         for number, start in enumerate(range(0, len(topics), size), serial):
             part = tuple(topics[start : start + size])
-            frame = json.dumps({"op": "subscribe", "req_id": str(number), "args": part})
+            frame = json.dumps({"op": op, "req_id": str(number), "args": part})
             found.append(Request(str(number), part, frame))
         return found
 
@@ -164,6 +188,15 @@ class BybitMarket:
             )
         except (DomainError, MalformedFrameError):
             return None
+
+    def tickers_call(self) -> RestCall:
+        """tickers of the whole category."""
+        return RestCall("/v5/market/tickers", query(category=self.category), 1)
+
+    def parse_tickers(self, body: bytes) -> dict[str, Decimal]:
+        """Turnover of every symbol."""
+        rows = decoded(decode_tickers, _result(body)).rows
+        return turnovers_of((row.symbol, row.turnover24h) for row in rows)
 
     def time_call(self) -> RestCall:
         """Server time."""

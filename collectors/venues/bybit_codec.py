@@ -54,6 +54,11 @@ class BybitCodec:
         self._defined[TRADES + instrument.symbol] = (instrument, scale)
         self._defined[CANDLES + instrument.symbol] = (instrument, scale)
 
+    def forget(self, symbol: str) -> None:
+        """Read nothing of this instrument from now on."""
+        for kind in (TRADES, CANDLES):
+            self._defined.pop(kind + symbol, None)
+
     def decode(self, frames: Sequence[bytes], received_ns: int) -> Decoded:
         """Read frames in order; one TradeBatch per instrument, then closed candles."""
         found: defaultdict[str, list[TradeFrame[float]]] = defaultdict(list)
@@ -193,7 +198,7 @@ class BybitCodec:
             notices.append(Refused(control.req_id, already.group(1)))
         elif control.success is False:
             notices.append(Refused(control.req_id))
-        elif control.op == "subscribe" or control.type == "COMMAND_RESP":
+        elif control.op in {"subscribe", "unsubscribe"} or control.type == "COMMAND_RESP":
             notices.append(Acked(control.req_id))
         else:
             self.counts.ignored += 1

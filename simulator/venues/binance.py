@@ -140,7 +140,7 @@ class BinanceHost(VenueHost):
     def make_stream(self, session: Session, name: str) -> Stream | None:
         symbol, _, kind = name.partition("@")
         track = self._by_stream_symbol.get(symbol)
-        if track is None or not self.carries(session.route, kind):
+        if track is None or not self.carries(session.route, kind) or not self.lists(track):
             return None
         text = self.texts[track.instrument.symbol]
         if kind == "aggTrade":

@@ -15,6 +15,7 @@ from simulator.tape import Track
 from simulator.venues.binance_derivatives import interest, premium
 from simulator.venues.binance_frames import BinanceText, candle_row
 from simulator.venues.binance_listing import listed
+from simulator.venues.tickers import binance_ticker
 from simulator.wire.http import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class BinanceRest:
             f"{api}/trades": (lambda query: 25 if self.is_spot else 5, self._newest_trades),
             f"{api}/historicalTrades": (lambda query: 25 if self.is_spot else 200, self._trades),
             f"{api}/klines": (self._candle_weight, self._candles),
+            f"{api}/ticker/24hr": (self._ticker_weight, self._tickers),
         }
         if not self.is_spot:
             self._routes[f"{api}/openInterest"] = (lambda query: 1, self._interest)
@@ -93,7 +95,7 @@ class BinanceRest:
                 "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.",
             )
         track = self.tracks.get(symbol)
-        if track is None:
+        if track is None or not self.host.lists(track):
             raise BinanceError(-1121, "Invalid symbol.")
         return track
 
@@ -237,11 +239,29 @@ class BinanceRest:
         found = candles_between(track.counted, length_ms, first_ms, last_ms, now_ms)
         return [candle_row(text, candle) for candle in found]
 
-    def _listing(self, request: HttpRequest) -> dict[str, Any]:
-        wanted = _wanted(request.query)
-        if wanted is not None and any(symbol not in self.tracks for symbol in wanted):
+    def _symbols(self, wanted: list[str] | None) -> list[str]:
+        """The symbols asked for, or all that are listed."""
+        listed = [symbol for symbol, track in self.tracks.items() if self.host.lists(track)]
+        if wanted is not None and not set(listed).issuperset(wanted):
             raise BinanceError(-1121, "Invalid symbol.")
-        symbols = self.tracks if wanted is None else wanted
+        return listed if wanted is None else wanted
+
+    def _ticker_weight(self, query: Query) -> int:
+        wanted = _wanted(query)
+        if not self.is_spot:
+            return 40 if wanted is None else 1
+        return 80 if wanted is None or len(wanted) > 100 else 2 if len(wanted) <= 20 else 40
+
+    def _tickers(self, request: HttpRequest) -> Any:
+        """The last 24 hours of one symbol, or of many."""
+        rows = [
+            binance_ticker(self.tracks[symbol], self.host.texts[symbol], self.host.clock.now_ms())
+            for symbol in self._symbols(_wanted(request.query))
+        ]
+        return rows[0] if "symbol" in request.query else rows
+
+    def _listing(self, request: HttpRequest) -> dict[str, Any]:
+        symbols = self._symbols(_wanted(request.query))
         limits = [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
             | {"limit": 6000 if self.is_spot else 2400}

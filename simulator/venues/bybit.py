@@ -61,7 +61,8 @@ class BybitHost(VenueHost):
 
     def track_of(self, category: str, symbol: str) -> Track | None:
         """The track of a category's symbol."""
-        return self.by_name.get(f"bybit:{MARKETS[category]}:{symbol}")
+        track = self.by_name.get(f"bybit:{MARKETS[category]}:{symbol}")
+        return track if track is not None and self.lists(track) else None
 
     # Messages
 

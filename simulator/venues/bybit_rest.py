@@ -12,6 +12,7 @@ from simulator.decimals import text_of
 from simulator.limits import Budget
 from simulator.tape import Track
 from simulator.venues.bybit_frames import candle_row
+from simulator.venues.tickers import bybit_ticker
 from simulator.wire.http import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class BybitRest:
             "/v5/market/instruments-info": self._listing,
             "/v5/market/recent-trade": self._recent,
             "/v5/market/kline": self._candles,
+            "/v5/market/tickers": self._tickers,
         }
 
     def answer(self, request: HttpRequest, peer: str) -> HttpResponse:
@@ -167,12 +169,27 @@ class BybitRest:
             "list": [candle_row(text, candle) for candle in reversed(found)],
         }
 
+    def _tracks(self, category: str) -> list[Track]:
+        """What is listed of a category."""
+        market = "spot" if category == "spot" else "perp"
+        return [
+            track
+            for track in self.host.tracks
+            if track.instrument.market == market
+            and self.host.lists(track)
+            and (category != "inverse" or track.instrument.quote == "USD")
+        ]
+
+    def _tickers(self, query: Query) -> dict[str, Any]:
+        category = self._category(query)
+        tracks = [self._track(query)] if query.get("symbol") else self._tracks(category)
+        now_ms = self.host.clock.now_ms()
+        rows = [bybit_ticker(t, self.host.texts[t.instrument.name], now_ms) for t in tracks]
+        return {"category": category, "list": rows}
+
     def _listing(self, query: Query) -> dict[str, Any]:
         category = self._category(query)
-        market = "spot" if category == "spot" else "perp"
-        tracks = [track for track in self.host.tracks if track.instrument.market == market]
-        if category == "inverse":
-            tracks = [track for track in tracks if track.instrument.quote == "USD"]
+        tracks = self._tracks(category)
         if symbol := query.get("symbol"):
             tracks = [track for track in tracks if track.instrument.symbol == symbol]
             if not tracks:

@@ -37,12 +37,27 @@ class VenueHost(Listener, ABC):
         self.clock = clock
         self.faults = faults
         self.streams: dict[str, Stream] = {}
+        self.unlisted: set[str] = set()
         self.position_ms = clock.now_ms()
         self.refuse = self._refuse_by_plan
 
     def serves(self, track: Track) -> bool:
         """Whether a track's market is traded here."""
         return track.instrument.host == self.name
+
+    def lists(self, track: Track) -> bool:
+        """Whether a track's market can be traded at the moment."""
+        return track.instrument.name not in self.unlisted
+
+    def list_market(self, name: str, *, listed: bool) -> None:
+        """Begin or end the trading of a market; its streams fall silent, as a venue's do."""
+        if listed:
+            self.unlisted.discard(name)
+            for stream in self.streams.values():
+                if stream.track.instrument.name == name and stream.sessions:
+                    stream.rewind(self.position_ms)
+        else:
+            self.unlisted.add(name)
 
     def venue_ms(self) -> int:
         """What the venue says the time is."""

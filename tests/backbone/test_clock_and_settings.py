@@ -47,11 +47,11 @@ def test_settings_from_an_environment() -> None:
         row_sizes="btcusdt=5",
     )
     assert found.port == 9
-    assert found.symbol_list == ("BTCUSDT", "ETHUSDT")
+    assert found.symbols == " btcusdt, ethusdt "
     assert found.fixed_row_sizes == {"BTCUSDT": Decimal(5)}
     assert found.venue_list == ("binance", "bybit")
     assert found.market_list == ("spot", "perp")
-    assert len(read_settings({}).symbol_list) == 10
+    assert read_settings({}).symbols.count(",") == 9
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -83,16 +84,17 @@ def bybit(make_instrument: Any, *symbols: str) -> list[Instrument]:
     return [make_instrument("bybit", Market.PERP, "0.1", "0.001", name) for name in symbols]
 
 
-def publication(symbol: str, number: int) -> str:
-    row = {"T": NOW, "s": symbol, "S": "Buy", "v": "0.001", "p": "1.0"}
+def publication(symbol: str, number: int, event_ms: int = NOW) -> str:
+    row = {"T": event_ms, "s": symbol, "S": "Buy", "v": "0.001", "p": "1.0"}
     row |= {"i": f"00000000-0000-0000-0000-{number:012x}"}
-    return json.dumps({"topic": f"publicTrade.{symbol}", "ts": NOW, "data": [row]})
+    return json.dumps({"topic": f"publicTrade.{symbol}", "ts": event_ms, "data": [row]})
 
 
 async def test_subscriptions_are_acknowledged(
     start: Any, sockets: Any, trades: Any, make_instrument: Any
 ) -> None:
-    """Bybit: the claim starts only behind the acknowledgement."""
+    """Bybit: the claim of a stream starts only behind the acknowledgement, with its own first trade
+    or the first event that is later than any before."""
     asked: list[Any] = []
 
     async def script(connection: Any) -> None:
@@ -102,13 +104,20 @@ async def test_subscriptions_are_acknowledged(
         answer = {"success": True, "ret_msg": "", "op": "subscribe", "req_id": message["req_id"]}
         await connection.send(json.dumps(answer))
         await connection.send(publication("AUSDT", 2))
+        await claimed.wait()
+        await connection.send(publication("AUSDT", 3, NOW + 1))
         await connection.wait_closed()
 
+    claimed = asyncio.Event()
     sockets.scripts = [script]
     start(bybit(make_instrument, "AUSDT", "BUSDT"))
-    await trades.until(lambda: bool(trades.of(Connected)) and keys(trades) == [1, 2])
-    assert asked == [["publicTrade.AUSDT", "publicTrade.BUSDT", "kline.1.AUSDT", "kline.1.BUSDT"]]
-    assert trades.of(Connected)[0].instruments == ["bybit:perp:AUSDT", "bybit:perp:BUSDT"]
+    await trades.until(lambda: bool(trades.of(Connected)))
+    claimed.set()
+    await trades.until(lambda: len(trades.of(Connected)) == 2 and keys(trades) == [1, 2, 3])
+    assert asked == [["publicTrade.AUSDT", "kline.1.AUSDT", "publicTrade.BUSDT", "kline.1.BUSDT"]]
+    first, second = trades.of(Connected)
+    assert (first.instruments, first.event_ms) == (["bybit:perp:AUSDT"], NOW)
+    assert (second.instruments, second.event_ms) == (["bybit:perp:BUSDT"], NOW + 1)
 
 
 async def test_a_poisoned_batch_is_asked_topic_by_topic(

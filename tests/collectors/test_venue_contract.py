@@ -80,6 +80,7 @@ def test_garbage_bodies_are_exchange_errors(market: VenueMarket) -> None:
         for parse in (
             market.parse_instruments,
             market.parse_time,
+            market.parse_tickers,
             market.parse_candles,
             lambda text: market.parse_trades(text, instrument, 0),
         ):
@@ -87,6 +88,34 @@ def test_garbage_bodies_are_exchange_errors(market: VenueMarket) -> None:
                 parse(body)
             except ExchangeError:
                 continue
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_what_joins_and_leaves_is_said_within_the_limits(market: VenueMarket) -> None:
+    """A full connection's worth by message: numbered, few enough streams each, both ways alike."""
+    full = instruments(market, market.symbols_per_connection)
+    joins, leaves = (market.changes(full, 3, leave=leave) for leave in (False, True))
+    assert [request.topics for request in joins] == [request.topics for request in leaves]
+    assert [int(request.request_id) for request in joins] == list(range(3, 3 + len(joins)))
+    topics = [topic for request in joins for topic in request.topics]
+    assert len(topics) == len(set(topics)) == 2 * len(full)
+    assert market.topics(full) in ([], topics)
+    most = {"binance": 100, "bybit": 10 if market.market is Market.SPOT else 50}[market.venue]
+    assert all(len(request.topics) <= most for request in joins)
+    assert all("unsub" in r.frame.lower() for r in leaves)
+    assert not any("unsub" in r.frame.lower() for r in joins)
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_turnovers(market: VenueMarket) -> None:
+    """Quote turnover by symbol; what is no plain symbol or amount is left out."""
+    rows = [("BTCUSDT", "12345678.90"), ("A_B", "1"), ("ETHUSDT", "1e9"), ("XRPUSDT", "-1")]
+    if market.venue == "binance":
+        body = json.dumps([{"symbol": s, "quoteVolume": v, "count": 1} for s, v in rows])
+    else:
+        listed = [{"symbol": s, "turnover24h": v} for s, v in rows]
+        body = json.dumps({"retCode": 0, "result": {"category": "x", "list": listed}})
+    assert market.parse_tickers(body.encode()) == {"BTCUSDT": Decimal("12345678.90")}
 
 
 def test_the_venue_files_are_registered_and_pure() -> None:
