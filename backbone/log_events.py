@@ -28,6 +28,7 @@ LOG_EVENTS: dict[str, str] = {
     "bus.full": "The bus refused a message because its topic is full.",
     "bus.refused": "The bus does not let this role do that: its configuration is from before.",
     "bus.unreadable": "A message on the bus can't be decoded; it is skipped.",
+    "bus.repartitioned": "A topic of the bus was made anew with another number of partitions.",
     "bus.waiting": "A topic of the bus is not there yet.",
     "clock.unavailable": "A venue did not tell its time.",
     "collector.bus_closed": "A part of a collector ended with the bus.",

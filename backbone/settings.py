@@ -57,6 +57,12 @@ class Settings:
     nats_ca_file: str = _setting("", "Certificate that the bus is verified with.")
     nats_cert_file: str = _setting("", "Certificate of this process: its role on the bus.")
     nats_key_file: str = _setting("", "Key of that certificate: a secret.")
+    nats_replicas: int = _setting(
+        1, "Brokers that keep every message before it counts as published: 1, or 3 of a cluster."
+    )
+    partitions: int = _setting(
+        1, "Parts that the instruments are dealt into for processors; the same in every process."
+    )
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
     health_host: str = _setting(

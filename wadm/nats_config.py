@@ -16,8 +16,10 @@ from collectors.venues import VENUES
 
 API = "$JS.API"
 PROCESSOR, SERVER, OPERATOR = "processor", "server", "operator"
-DERIVATIVES = "derivatives"
-"""The processor's second cursor, on `context`."""
+LEASES = "leases"
+"""The bucket that says which process is there and owns what."""
+ANY = "*"
+"""Cursors that end in a number or in a random name; a broker's wildcard is a whole name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ def roles() -> list[Role]:
                 f"{CONTEXT}.{venue}.>",
                 f"{REPORTS}.{collector_role(venue)}",
                 *_knows(TRADES, CONTEXT, REPORTS),
-                *_reads(REPAIRS, collector_role(venue)),
+                *_reads(REPAIRS, ANY),
+                *_leases(f"{collector_role(venue)}.>"),
             ],
         )
         for venue in VENUES
@@ -55,14 +58,16 @@ def roles() -> list[Role]:
             f"{UPDATES}.>",
             f"{REPORTS}.{PROCESSOR}",
             *_makes(TRADES, CONTEXT, REPAIRS, UPDATES, REPORTS),
+            *_makes_anew(TRADES, CONTEXT),
             *_knows(REPAIRS, UPDATES),
-            *_reads(TRADES, PROCESSOR),
-            *_reads(CONTEXT, DERIVATIVES),
-            *_reads(REPORTS, PROCESSOR),
+            *_reads(TRADES, ANY),
+            *_reads(CONTEXT, ANY),
+            *_reads(REPORTS, ANY),
+            *_leases(">"),
+            *(f"{API}.STREAM.{verb}.KV_{LEASES}" for verb in ("CREATE", "UPDATE", "PURGE")),
         ],
     )
-    reader = f"{SERVER}-*"
-    server = Role(SERVER, [*_reads(UPDATES, reader), *_reads(REPORTS, reader)])
+    server = Role(SERVER, [*_reads(UPDATES, ANY), *_reads(REPORTS, ANY)])
     return [*collectors, processor, server]
 
 
@@ -74,10 +79,16 @@ def _makes(*topics: str) -> list[str]:
     return [f"{API}.STREAM.{verb}.{t.upper()}" for t in topics for verb in ("CREATE", "UPDATE")]
 
 
+def _makes_anew(*topics: str) -> list[str]:
+    """For another number of partitions, and to see that nobody reads the old ones."""
+    return [
+        f"{API}.{verb}.{t.upper()}" for t in topics for verb in ("STREAM.DELETE", "CONSUMER.LIST")
+    ]
+
+
 def _reads(topic: str, name: str) -> list[str]:
     """Everything a reader of this name asks the broker for."""
-    stream = topic.upper()
-    cursor = f"{stream}.*" if name.endswith("*") else f"{stream}.{name}"
+    cursor = f"{topic.upper()}.{name}"
     return [
         *_knows(topic),
         f"{API}.CONSUMER.CREATE.{cursor}",
@@ -85,6 +96,22 @@ def _reads(topic: str, name: str) -> list[str]:
         f"{API}.CONSUMER.INFO.{cursor}",
         f"{API}.CONSUMER.MSG.NEXT.{cursor}",
         f"$JS.ACK.{cursor}.>",
+    ]
+
+
+def _leases(keys: str) -> list[str]:
+    """Read and watch the whole bucket, write these keys."""
+    stream = f"KV_{LEASES}"
+    asked = ("CONSUMER.CREATE", "CONSUMER.DELETE", "CONSUMER.INFO", "CONSUMER.MSG.NEXT")
+    return [
+        f"$KV.{LEASES}.{keys}",
+        f"{API}.STREAM.INFO.{stream}",
+        f"{API}.STREAM.MSG.GET.{stream}",
+        f"{API}.DIRECT.GET.{stream}.>",
+        f"{API}.CONSUMER.CREATE.{stream}",
+        *(f"{API}.{verb}.{stream}.>" for verb in asked),
+        f"$JS.ACK.{stream}.>",
+        f"$JS.FC.{stream}.>",
     ]
 
 

@@ -16,6 +16,7 @@ def _memory(settings: Settings, role: str, *, owner: bool = False) -> Bus:
 def _nats(settings: Settings, role: str, *, owner: bool = False) -> Bus:
     # The client takes a tenth of a second to import; one process alone does not need it.
     from backbone.bus.nats import Link, NatsBus
+    from backbone.bus.nats_topic import Shape
 
     link = Link(
         settings.nats_url,
@@ -24,7 +25,8 @@ def _nats(settings: Settings, role: str, *, owner: bool = False) -> Bus:
         settings.nats_cert_file,
         settings.nats_key_file,
     )
-    return NatsBus(link, owner=owner)
+    shape = Shape(settings.partitions, settings.nats_replicas)
+    return NatsBus(link, owner=owner, shape=shape)
 
 
 BUSES: dict[str, Callable[..., Bus]] = {"memory": _memory, "nats": _nats}

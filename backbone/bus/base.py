@@ -7,6 +7,9 @@ where the implementation outlives its process.
 
 A reader that keeps the position of what it has made durable passes it as `after` and reads on
 behind it; `Subscription.gapless` says whether the bus still had everything since.
+
+A reader of a partition gets the messages of its instruments and those that are about several, in
+the topic's order; positions are the topic's own, whoever reads.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from backbone.breaker import BreakerStatus
+from backbone.bus.partition import Partition
 
 TRADES = "trades"
 CONTEXT = "context"
@@ -81,9 +85,15 @@ class Bus(Protocol):
         ...
 
     async def subscribe(
-        self, topic: str, name: str, after: int = FROM_ACK, epoch: str = ""
+        self,
+        topic: str,
+        name: str,
+        after: int = FROM_ACK,
+        epoch: str = "",
+        partition: Partition | None = None,
     ) -> Subscription:
-        """Read a topic as `name`, from behind position `after` of that epoch where it still is."""
+        """Read a topic as `name`, from behind position `after` of that epoch where it still is;
+        of a topic that is partitioned otherwise BusError."""
         ...
 
     async def close(self) -> None:

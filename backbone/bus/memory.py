@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backbone.breaker import BreakerStatus
 from backbone.bus.base import FROM_ACK, Delivery
+from backbone.bus.partition import Partition, concerning
 from orderflow.errors import BusError
 from orderflow.mixed import MixedTrades
 from orderflow.trade import TradeBatch
@@ -22,8 +23,9 @@ class MemorySubscription:
 
     gapless = False
 
-    def __init__(self, capacity: int, epoch: str) -> None:
+    def __init__(self, capacity: int, epoch: str, partition: Partition | None) -> None:
         self.capacity = capacity
+        self.partition = partition
         self.epoch = epoch
         self.waiting: deque[Delivery] = deque()
         self.weight = 0
@@ -94,19 +96,27 @@ class MemoryBus:
             while not reader.room.is_set() and not reader.closed:
                 await reader.room.wait()
         position = self.positions[topic] = self.positions.get(topic, 0) + 1
-        delivery = Delivery(position, messages)
-        weight = sum(len(m) if isinstance(m, TradeBatch | MixedTrades) else 1 for m in messages)
+        weight = _weight(messages)
         for reader in readers:
-            if not reader.closed:
-                reader.put(delivery, weight)
+            if reader.closed:
+                continue
+            if reader.partition is None:
+                reader.put(Delivery(position, messages), weight)
+            elif mine := concerning(messages, reader.partition):
+                reader.put(Delivery(position, mine), _weight(mine))
 
     async def subscribe(
-        self, topic: str, name: str, after: int = FROM_ACK, epoch: str = ""
+        self,
+        topic: str,
+        name: str,
+        after: int = FROM_ACK,
+        epoch: str = "",
+        partition: Partition | None = None,
     ) -> MemorySubscription:
         """Read what is published from now on."""
         if self.closed:
             raise BusError("the bus is closed")
-        reader = MemorySubscription(self.capacity, self.epoch)
+        reader = MemorySubscription(self.capacity, self.epoch, partition)
         readers = self.readers.setdefault(topic, [])
         readers[:] = [known for known in readers if not known.closed] + [reader]
         return reader
@@ -119,3 +129,7 @@ class MemoryBus:
                 reader.closed = True
                 reader.filled.set()
                 reader.room.set()
+
+
+def _weight(messages: Sequence[object]) -> int:
+    return sum(len(m) if isinstance(m, TradeBatch | MixedTrades) else 1 for m in messages)

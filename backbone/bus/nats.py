@@ -2,7 +2,7 @@
 
 Every topic is a stream. A publisher waits until the stream has stored its packet and repeats it
 under the same id while the broker is away or full; a reader pulls at its own pace and is put back
-to where it was. Nothing is dropped on either side before its time is over (`topic_config`).
+to where it was. Nothing is dropped on either side before its time is over (`nats_topic`).
 """
 
 from __future__ import annotations
@@ -20,26 +20,20 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+from nats.js.api import StreamInfo
+from nats.js.errors import APIError, NoStreamResponseError
 
 from backbone.breaker import Breaker, BreakerStatus
-from backbone.bus.base import CONTEXT, FROM_ACK, REPAIRS, REPORTS, TRADES, UPDATES
+from backbone.bus.base import FROM_ACK
 from backbone.bus.nats_reader import NatsSubscription
 from backbone.bus.nats_socket import OneSocket
+from backbone.bus.nats_topic import Shape, found_or_made
+from backbone.bus.partition import Partition
 from backbone.bus.wire import Packet, inbox, packets
 from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
-KEPT_S = {TRADES: 600.0, CONTEXT: 600.0, REPAIRS: 120.0, UPDATES: 120.0, REPORTS: 600.0}
-"""How long a topic keeps what was published; raw trades never longer than ten minutes."""
-OTHERS_KEPT_S = 60.0
-MOST_BYTES = {TRADES: 2**30, UPDATES: 2**27, REPORTS: 2**24}
-PASSING = frozenset({UPDATES, REPORTS})
-"""Kept in memory; a full one forgets its oldest packets instead of making publishers wait."""
-OTHERS_MOST_BYTES = 2**26
-DUPLICATES_S = 60.0
 CONNECT_S = 2
 ACK_S = 5.0
 RETRY_S = 0.25
@@ -80,26 +74,13 @@ class Link:
         return context
 
 
-def topic_config(topic: str) -> StreamConfig:
-    """The stream of a topic: when it forgets, and that a full one makes publishers wait."""
-    return StreamConfig(
-        name=topic.upper(),
-        subjects=[f"{topic}.>"],
-        max_age=KEPT_S.get(topic, OTHERS_KEPT_S),
-        max_bytes=MOST_BYTES.get(topic, OTHERS_MOST_BYTES),
-        discard=DiscardPolicy.OLD if topic in PASSING else DiscardPolicy.NEW,
-        storage=StorageType.MEMORY if topic in PASSING else StorageType.FILE,
-        duplicate_window=DUPLICATES_S,
-        num_replicas=1,
-    )
-
-
 class NatsBus:
     """Implements the bus port for one process. `owner`: may make streams, others wait for them."""
 
-    def __init__(self, link: Link, *, owner: bool = False) -> None:
+    def __init__(self, link: Link, *, owner: bool = False, shape: Shape | None = None) -> None:
         self.link = link
         self.owner = owner
+        self.shape = shape or Shape()
         self.closed = False
         self._client: Client | None = None
         self._socket = OneSocket()  # type: ignore[no-untyped-call]
@@ -108,6 +89,7 @@ class NatsBus:
         self._end = asyncio.Event()
         self._readers: list[NatsSubscription] = []
         self._streams: set[str] = set()
+        self._known: set[str] = set()
         self._instance = secrets.token_hex(8)
         self._sent = 0
         self._order: dict[str, asyncio.Lock] = {}
@@ -240,11 +222,16 @@ class NatsBus:
     # Reading
 
     async def subscribe(
-        self, topic: str, name: str, after: int = FROM_ACK, epoch: str = ""
+        self,
+        topic: str,
+        name: str,
+        after: int = FROM_ACK,
+        epoch: str = "",
+        partition: Partition | None = None,
     ) -> NatsSubscription:
         """Read a topic as `name`; see the port."""
         info = await self.stream(topic, fresh=True)
-        reader = NatsSubscription(self, topic, name, info)
+        reader = NatsSubscription(self, topic, name, info, partition)
         await reader.start(after, epoch)
         self._readers.append(reader)
         return reader
@@ -258,26 +245,17 @@ class NatsBus:
             js = await self.connect()
             self.refused = ""
             try:
-                info = await self._found(js, topic)
+                info = await found_or_made(
+                    js, topic, self.shape, may_make=self.owner, may_change=name not in self._known
+                )
             except ERRORS as error:
                 self.check_refused(error)
                 log.info("bus.waiting", topic=topic, error=type(error).__name__)
                 await self._pause(LONGEST_RETRY_S / 2)
                 continue
             self._streams.add(name)
+            self._known.add(name)
             return info
-
-    async def _found(self, js: JetStreamContext, topic: str) -> StreamInfo:
-        try:
-            info = await js.stream_info(topic.upper())
-        except NotFoundError:
-            if not self.owner:
-                raise
-            return await js.add_stream(topic_config(topic))
-        wanted = topic_config(topic)
-        if self.owner and info.config.max_age != wanted.max_age:
-            return await js.update_stream(wanted)
-        return info
 
     # End
 

@@ -21,6 +21,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from nats.js.errors import BadRequestError, NotFoundError
 
 from backbone.bus.base import FROM_ACK, OLDEST, Delivery
+from backbone.bus.nats_topic import filters_of
+from backbone.bus.partition import Partition
 from backbone.bus.wire import decode
 from orderflow.errors import BusError
 
@@ -43,8 +45,17 @@ GONE = frozenset({"404", "409", "503"})
 class NatsSubscription:
     """Implements the subscription port."""
 
-    def __init__(self, bus: NatsBus, topic: str, name: str, info: StreamInfo | None) -> None:
+    def __init__(
+        self,
+        bus: NatsBus,
+        topic: str,
+        name: str,
+        info: StreamInfo | None,
+        partition: Partition | None = None,
+    ) -> None:
         self._bus = bus
+        self._partition = partition
+        self._filters: list[str] | None = None
         self._topic = topic
         self._stream = topic.upper()
         self._name = name
@@ -98,12 +109,15 @@ class NatsSubscription:
             self._bus.refused = ""
             try:
                 await self._drop_inbox()
-                self._check(await self._bus.stream(self._topic, fresh=True))
+                info = await self._bus.stream(self._topic, fresh=True)
+                self._check(info)
                 with contextlib.suppress(NotFoundError):
                     await js.delete_consumer(self._stream, self._name)
                 client = self._bus.raw()
                 self._inbox = await client.subscribe(client.new_inbox(), cb=self._take)
                 await js.add_consumer(self._stream, self._config())
+                if _epoch(await self._bus.stream(self._topic, fresh=True)) != self.epoch:
+                    continue
             except BadRequestError as error:
                 raise BusError(f"no cursor on {self._stream}: {error.description}") from error
             except (NatsError, TimeoutError, OSError) as error:
@@ -118,8 +132,11 @@ class NatsSubscription:
 
     def _check(self, info: StreamInfo | None) -> None:
         """A stream that was made anew counts from one again."""
+        if info is None:
+            return
+        self._filters = filters_of(self._topic, self._partition, info.config)
         epoch = _epoch(info)
-        if info is not None and epoch != self.epoch:
+        if epoch != self.epoch:
             self.epoch, self.gapless = epoch, False
             self._last = max(1, info.state.first_seq) - 1
             self._replies.clear()
@@ -130,6 +147,7 @@ class NatsSubscription:
             durable_name=self._name,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._last + 1,
+            filter_subjects=self._filters,
             ack_policy=AckPolicy.ALL,
             ack_wait=ACK_WAIT_S,
             max_ack_pending=-1,

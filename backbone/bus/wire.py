@@ -6,24 +6,22 @@ which.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from backbone.bus.partition import instrument_name, instrument_tokens, token, unmixed
 from backbone.parts import PartMinute, PartState
 from backbone.updates import Update
 from orderflow.derivatives import Funding, Interruption, Liquidation, OpenInterest
 from orderflow.errors import BusError
-from orderflow.mixed import MixedTrades
 from orderflow.trade import AnnounceRequest, RepairRequest, StreamEvent
 
 PACK_BYTES = 262_144
 """A packed list is sent when it has grown to this size."""
 ALL = "_all"
 PACKED, TEXT = b"\x00", b"\x01"
-UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 Context = Funding | OpenInterest | Liquidation | Interruption
 Message = (
@@ -52,29 +50,22 @@ class Packet(NamedTuple):
 
 def subject_of(topic: str, message: object) -> tuple[str, bool]:
     """`<topic>.<venue>.<market>.<symbol>` or `<topic>.<part>`, and whether it is of one
-    instrument or part alone."""
+    instrument or part alone; only an instrument's subject has four tokens, and a partition."""
     if isinstance(message, PartState | PartMinute):
-        return f"{topic}.{_token(message.part)}", True
-    name = getattr(message, "instrument", None)
-    if name is None and hasattr(message, "symbol"):
-        name = f"{getattr(message, 'venue')}:{getattr(message, 'market')}:{message.symbol}"  # noqa: B009
-    if name:
-        return ".".join([topic, *map(_token, str(name).split(":"))]), True
+        return f"{topic}.{token(message.part)}", True
+    if name := instrument_name(message):
+        return ".".join([topic, *instrument_tokens(name)]), True
     names = getattr(message, "instruments", None)
     if names:
-        return ".".join([topic, *map(_token, names[0].split(":")[:2]), ALL]), False
+        return ".".join([topic, *instrument_tokens(names[0])[:2]]), False
     return f"{topic}.{ALL}", False
-
-
-def _token(text: str) -> str:
-    return UNSAFE.sub("_", text) or "_"
 
 
 def packets(topic: str, messages: Sequence[object]) -> Iterator[Packet]:
     """Messages by subject; those of one instrument stay in order, and so do those of several
     instruments with everything around them."""
     waiting: dict[str, list[object]] = {}
-    for message in _single(messages):
+    for message in unmixed(messages):
         subject, single = subject_of(topic, message)
         if not single:
             yield from _packed(waiting)
@@ -83,15 +74,6 @@ def packets(topic: str, messages: Sequence[object]) -> Iterator[Packet]:
         else:
             waiting.setdefault(subject, []).append(message)
     yield from _packed(waiting)
-
-
-def _single(messages: Sequence[object]) -> Iterator[object]:
-    """Bursts of many instruments travel as a batch of each."""
-    for message in messages:
-        if isinstance(message, MixedTrades):
-            yield from message.batches()
-        else:
-            yield message
 
 
 def _packed(groups: dict[str, list[object]]) -> Iterator[Packet]:

@@ -13,18 +13,21 @@ from typing import Any
 import nats as client
 import pytest
 from nats.errors import Error as NatsError
+from nats.js.api import KeyValueConfig
 from nats_support import NatsServer
 from nats_support import nats as nats
 
 from backbone.bus import nats as nats_bus
+from backbone.bus import nats_topic
 from backbone.bus.base import OLDEST, REPAIRS, TRADES, UPDATES, Delivery, Subscription
-from backbone.bus.nats import KEPT_S, Link, NatsBus, topic_config
+from backbone.bus.nats import Link, NatsBus
+from backbone.bus.nats_topic import KEPT_S, topic_config
 from backbone.bus.wire import decode, encode
 from backbone.updates import Update
 from orderflow.errors import BusError, ConfigError
 from orderflow.trade import RepairRequest, TradeBatch
 from wadm.certificates import Authority
-from wadm.nats_config import PROCESSOR, SERVER, collector_role
+from wadm.nats_config import LEASES, PROCESSOR, SERVER, collector_role
 
 ONE = "binance:perp:BTCUSDT"
 
@@ -85,7 +88,7 @@ async def test_roles_do_their_work(nats: NatsServer) -> None:
         (collector_role("binance"), lambda bus: bus.publish(TRADES, [_of("bybit")])),
         (collector_role("binance"), lambda bus: bus.publish(UPDATES, ["x"])),
         (collector_role("binance"), lambda bus: bus.subscribe(TRADES, "collector-binance")),
-        (collector_role("binance"), lambda bus: bus.subscribe(REPAIRS, "processor")),
+        (collector_role("binance"), lambda bus: bus.subscribe(UPDATES, "collector-binance")),
         (SERVER, lambda bus: bus.publish(TRADES, [batch(1)])),
         (SERVER, lambda bus: bus.subscribe(TRADES, "server-1")),
         (PROCESSOR, lambda bus: bus.publish(TRADES, [batch(1)])),
@@ -107,6 +110,38 @@ async def test_rights_end_there(nats: NatsServer, role: str, work: Any, monkeypa
         assert await stored(operator, topic) == 0
     await bus.close()
     await operator.close()
+
+
+LEASE_CONFIG = KeyValueConfig(bucket=LEASES, ttl=60)
+
+
+async def test_leases(nats: NatsServer) -> None:
+    """A processor makes the bucket of leases and writes every key; a collector writes the keys of
+    its own venue's collectors and reads and watches all; a server has no business there."""
+    processor, collector = nats.bus(PROCESSOR), nats.bus(collector_role("binance"), owner=False)
+    server = nats.bus(SERVER, owner=False)
+    owner = await (await processor.connect()).create_key_value(LEASE_CONFIG)
+    member = await (await collector.connect()).key_value(LEASES)
+    revision = await owner.create("part.3", b"one")
+    assert await owner.update("part.3", b"two", last=revision) > revision
+    assert (await member.get("part.3")).value == b"two"
+    await member.put("collector-binance.a", b"here")
+    assert set(await member.keys()) == {"part.3", "collector-binance.a"}
+    watcher = await owner.watchall()
+    seen = {entry.key for entry in [await watcher.updates(timeout=30) for _ in range(2)] if entry}
+    assert seen == {"part.3", "collector-binance.a"}
+    await watcher.stop()
+    await member.delete("collector-binance.a")
+    member._js._timeout = 0.5  # refusals are silence
+    for key in ("part.3", "collector-bybit.a"):
+        with pytest.raises((NatsError, TimeoutError)):
+            await member.put(key, b"mine")
+    spy = (await server.connect())._nc.jetstream(timeout=0.5)
+    with pytest.raises((NatsError, TimeoutError)):
+        await spy.key_value(LEASES)
+    assert (await owner.get("part.3")).value == b"two"
+    for bus in (processor, collector, server):
+        await bus.close()
 
 
 def _of(venue: str) -> TradeBatch:
@@ -266,9 +301,9 @@ async def test_a_broker_that_says_nothing(nats: NatsServer) -> None:
 
 async def test_full_topic_makes_publishers_wait(nats: NatsServer, monkeypatch: Any) -> None:
     """A full topic drops nothing: the publisher waits until something has expired."""
-    monkeypatch.setitem(nats_bus.MOST_BYTES, TRADES, 200_000)
-    monkeypatch.setitem(nats_bus.KEPT_S, TRADES, 3.0)
-    monkeypatch.setattr(nats_bus, "DUPLICATES_S", 3.0)
+    monkeypatch.setitem(nats_topic.MOST_BYTES, TRADES, 200_000)
+    monkeypatch.setitem(nats_topic.KEPT_S, TRADES, 3.0)
+    monkeypatch.setattr(nats_topic, "DUPLICATES_S", 3.0)
     bus = nats.bus()
     reader = await bus.subscribe(TRADES, PROCESSOR)
     big = list(range(5_000))
@@ -286,8 +321,8 @@ async def test_raw_trades_are_forgotten(nats: NatsServer, monkeypatch: Any) -> N
     too, and a reader that comes back later learns that it missed something."""
     assert KEPT_S[TRADES] <= 600
     assert topic_config(TRADES).max_age == KEPT_S[TRADES]
-    monkeypatch.setitem(nats_bus.KEPT_S, TRADES, 1.0)
-    monkeypatch.setattr(nats_bus, "DUPLICATES_S", 1.0)
+    monkeypatch.setitem(nats_topic.KEPT_S, TRADES, 1.0)
+    monkeypatch.setattr(nats_topic, "DUPLICATES_S", 1.0)
     bus = nats.bus()
     reader = await bus.subscribe(TRADES, PROCESSOR)
     await bus.publish(TRADES, [batch(4_242_424_242)])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from nats_support import NatsServer
 from nats_support import nats as nats
@@ -13,8 +14,12 @@ from nats_support import nats as nats
 from backbone.bus import BUSES
 from backbone.bus.base import OLDEST, Bus, Delivery, Subscription
 from backbone.bus.memory import MemoryBus
+from backbone.bus.nats import NatsBus
+from backbone.bus.nats_topic import Shape
+from backbone.bus.partition import Partition, partition_of
 from backbone.settings import read_settings
 from orderflow.errors import BusError
+from orderflow.mixed import MixedTrades
 from orderflow.trade import (
     AnnounceRequest,
     Connected,
@@ -135,6 +140,61 @@ async def test_everything_travels(bus: Bus) -> None:
     asked = [RepairRequest(one, 1, 0, 5, "gap", 3, 4), AnnounceRequest("started")]
     await bus.publish("repairs", asked)
     assert [m for d in await taken(repairs, 2) for m in d.messages] == asked
+
+
+NAMES = [f"binance:perp:{symbol}" for symbol in ("AUSDT", "BUSDT", "1000PEPEUSDT", "CUSDT-26DEC26")]
+
+
+async def test_partitions(bus: Bus) -> None:
+    """A reader of a partition gets its instruments' messages and whole those that are about
+    several, in the topic's order and with the topic's positions; nothing twice, nothing lost."""
+    count = 1 if isinstance(bus, NatsBus) else 3
+    await _partitions(bus, count)
+
+
+async def test_partitions_of_the_broker(nats: NatsServer) -> None:
+    """The same where the broker deals them out."""
+    bus = nats.bus(shape=Shape(partitions=3))
+    await _partitions(bus, 3)
+    await bus.close()
+
+
+async def _partitions(bus: Bus, count: int) -> None:
+    parts = [Partition(number, count) for number in range(count)]
+    readers = [
+        await bus.subscribe("trades", f"processor-{part.number}", partition=part) for part in parts
+    ]
+    everything = await bus.subscribe("trades", "processor")
+    marks = [Watermark(NAMES, 1, "c"), Watermark(NAMES[:1], 2, "c"), AnnounceRequest("none")]
+    sent: list[object] = []
+    for number, mark in enumerate(marks):
+        sent += [batch(name, number) for name in NAMES] + [mark]
+    for message in sent:
+        await bus.publish("trades", [message])
+    whole = await taken(everything, len(sent))
+    at = {repr(m): d.position for d in whole for m in d.messages}
+    assert [m for d in whole for m in d.messages] == sent
+    for part, reader in zip(parts, readers, strict=True):
+        mine = [m for m in sent if not isinstance(m, TradeBatch) or _in(m, part)]
+        found = await taken(reader, len(mine))
+        assert [m for d in found for m in d.messages] == mine
+        assert all(at[repr(m)] == d.position for d in found for m in d.messages)
+
+
+def _in(message: TradeBatch, part: Partition) -> bool:
+    return partition_of(message.instrument, part.count) == part.number
+
+
+async def test_bursts_in_partitions() -> None:
+    """In one process a burst of many instruments is dealt out, too."""
+    bus = MemoryBus()
+    readers = [await bus.subscribe("trades", "r", partition=Partition(k, 3)) for k in range(3)]
+    names, column = NAMES, np.arange(len(NAMES))
+    burst = MixedTrades(names, [0] * len(names), [0, 1, 2, 3, 4], *[column] * 8)
+    await bus.publish("trades", [burst, "for all"])
+    for number, reader in enumerate(readers):
+        mine = [b for b in burst.batches() if _in(b, Partition(number, 3))]
+        assert [list(d.messages) for d in await reader.next()] == [[*mine, "for all"]]
 
 
 async def test_acknowledged(nats: NatsServer) -> None:

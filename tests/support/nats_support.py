@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backbone.bus.nats import Link, NatsBus
+from backbone.bus.nats_topic import Shape
 from wadm.certificates import Authority, write_public
 from wadm.nats_config import OPERATOR, nats_config, roles
 
@@ -70,9 +71,11 @@ class NatsServer:
             str(self.folder / f"{role}.key"),
         )
 
-    def bus(self, role: str = OPERATOR, *, owner: bool = True) -> NatsBus:
+    def bus(
+        self, role: str = OPERATOR, *, owner: bool = True, shape: Shape | None = None
+    ) -> NatsBus:
         """A bus of one process with this role."""
-        return NatsBus(self.link(role), owner=owner)
+        return NatsBus(self.link(role), owner=owner, shape=shape)
 
     def environ(self, role: str) -> dict[str, str]:
         """The settings of a process with this role."""
