@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mcp_server import parameters
+from mcp_server.access.caller import sees_everything
 from mcp_server.answer_cache import AnswerCache
 from mcp_server.derivatives import DERIVATIVE_NAMES
 from mcp_server.events import EVENT_NAMES, RATE_NAMES, EventQuestion, event_question
+from mcp_server.freshness import freshness
 from mcp_server.parameters import (
     BARE,
     CHANGES,
@@ -27,7 +29,7 @@ from mcp_server.parameters import (
     WAIT,
     Question,
 )
-from mcp_server.payload import encoded, etag
+from mcp_server.payload import encoded, etag, plain_data
 from mcp_server.queries import Queries
 from mcp_server.queries.explain import explain
 from mcp_server.queries.indicators import INDICATOR, study_options
@@ -255,6 +257,8 @@ class Http:
         """The report, or 304 when only its age has changed."""
         tag = etag(report, asked.numbers)
         headers = HEADERS | {"ETag": tag}
+        if isinstance(asked, Question) and asked.end_ms is not None and sees_everything():
+            headers |= freshness(plain_data(report), asked.end_ms)
         if request.headers.get("if-none-match") == tag:
             return Response(None, 304, headers)
         return Response(encoded(report, asked.numbers, asked.max_tokens), 200, headers, JSON)

@@ -31,6 +31,7 @@ from wadm import agent_commands, alert_commands, backups, house, keys, live, ope
 from wadm import doctor as checks
 from wadm import explain as cards
 from wadm.asking import UnreachableError, ask
+from wadm.capacity.command import capacity
 from wadm.compute_command import compute, decimal_of
 from wadm.loops import run
 from wadm.replay import Replay
@@ -46,6 +47,7 @@ app = typer.Typer(
 tape_app = typer.Typer(help="Tapes: recorded days of trades.", no_args_is_help=True)
 agent_commands.add(app)
 app.command()(compute)
+app.command()(capacity)
 app.command()(top)
 app.add_typer(tape_app, name="tape")
 app.add_typer(keys.app, name="keys")
