@@ -63,6 +63,9 @@ class Settings:
     partitions: int = _setting(
         1, "Parts that the instruments are dealt into for processors; the same in every process."
     )
+    instance: str = _setting(
+        "", "Name of this process among its like, where several collect a venue or process."
+    )
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")
     health_host: str = _setting(

@@ -19,6 +19,8 @@ class Update(msgspec.Struct, tag="update", gc=False, frozen=True):
     `state`: an instrument as it stands, with its open minutes; `minute`: a minute that closed or
     was revised; `window`: an aligned window of `timeframe` from `start_ms` that closed or was
     revised; `reset`: read the store, too much was missed. `sent_ms`: the venue's clock then.
+    `scope`, `epoch`: the fence of the processor that says it; of one scope a smaller epoch is that
+    of a former owner and counts for nothing.
     """
 
     kind: Kind
@@ -29,3 +31,5 @@ class Update(msgspec.Struct, tag="update", gc=False, frozen=True):
     revision: int = 0
     content_hash: str = ""
     body: bytes = b""
+    scope: str = ""
+    epoch: int = 0

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import structlog
 
 from backbone.bus.base import REPAIRS, TRADES, Bus
-from backbone.clock import VenueClock
+from backbone.clock import Monotonic, VenueClock, monotonic_s
+from collectors.leading import Leading
 from collectors.listing import Listed
 from collectors.rest import RestClient
 from collectors.venue import VenueMarket
@@ -34,6 +35,8 @@ from orderflow.trade import (
 )
 
 log = structlog.get_logger()
+REMEMBERED_S = 120.0
+"""A processor asks again after so long by itself."""
 IDS_MISSING = "ids_missing"
 UNAVAILABLE = "unavailable"
 SETTLE_MS = 1_000
@@ -81,11 +84,17 @@ class Progress:
 
 
 class RepairWorker:
-    """Answers repair requests for the instruments of its sources, by canonical name."""
+    """Answers repair requests for the instruments of its sources, by canonical name, while it
+    leads; what was asked while another collector led is asked again if that one is gone."""
 
-    def __init__(self, bus: Bus, name: str) -> None:
+    def __init__(
+        self, bus: Bus, name: str, leading: Leading, monotonic: Monotonic = monotonic_s
+    ) -> None:
         self._bus = bus
         self._name = name
+        self._leading = leading
+        self._monotonic = monotonic
+        self._unanswered: deque[tuple[float, RepairRequest]] = deque()
         self.sources: dict[str, tuple[Source, str]] = {}
         self._newest: dict[Hole, int] = {}
         self._turns: dict[str, asyncio.Lock] = {}
@@ -105,20 +114,43 @@ class RepairWorker:
     async def run(self) -> None:
         """Take requests from the bus until it closes."""
         subscription = await self._bus.subscribe(REPAIRS, self._name)
+        following = asyncio.create_task(self._take_over())
         try:
             while True:
                 for delivery in await subscription.next():
                     for message in delivery.messages:
                         if isinstance(message, RepairRequest):
-                            self._accept(message)
+                            self._hear(message)
                         elif isinstance(message, AnnounceRequest):
                             self.announce.set()
                     await subscription.ack(delivery.position)
         finally:
-            for task in list(self._tasks):
+            for task in (following, *self._tasks):
                 task.cancel()
+            await asyncio.gather(following, return_exceptions=True)
             await asyncio.gather(*list(self._tasks), return_exceptions=True)
             await subscription.close()
+
+    def _hear(self, request: RepairRequest) -> None:
+        """A request for the one who leads; the others remember it for a while."""
+        if self._leading:
+            self._accept(request)
+            return
+        now_s = self._monotonic()
+        self._unanswered.append((now_s, request))
+        while now_s - self._unanswered[0][0] > REMEMBERED_S:
+            self._unanswered.popleft()
+
+    async def _take_over(self) -> None:
+        """What the one who led before may not have answered; an answer too many is harmless."""
+        while True:
+            await self._leading.until()
+            since_s = self._monotonic() - REMEMBERED_S
+            for asked_s, request in self._unanswered:
+                if asked_s >= since_s:
+                    self._accept(request)
+            self._unanswered.clear()
+            await self._leading.until_not()
 
     def _accept(self, request: RepairRequest) -> None:
         """Start a repair; a hole that is being repaired answers to the newest question."""

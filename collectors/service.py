@@ -27,6 +27,7 @@ from collectors.buffer import Buffer
 from collectors.derivative_feed import DerivativeFeed
 from collectors.derivative_feeds import DerivativeFeeds
 from collectors.feed import Feed
+from collectors.leading import Leading
 from collectors.listing import Listed, Listing
 from collectors.pacing import Backoff, Chance, ConnectLimiter
 from collectors.pausing import PauseList, Pauses
@@ -53,7 +54,8 @@ NOT_COLLECTED = "not collected"
 
 
 class CollectorService:
-    """Collects one venue onto the bus. `reachable` is set when it first answered."""
+    """Collects one venue onto the bus. `reachable` is set when it first answered; `leading` says
+    whether this is the one of several that repairs."""
 
     def __init__(
         self,
@@ -89,7 +91,10 @@ class CollectorService:
         self._library = library(settings.ws)
         self._limiter = ConnectLimiter()
         self._pauses = Pauses(PauseList(Path(settings.data_dir)), self._pause)
-        self._repairs = RepairWorker(bus, f"collector-{venue}")
+        self._instance = settings.instance and f"{settings.instance}."
+        self.leading = Leading()
+        cursor = "-".join(filter(None, ("collector", venue, settings.instance)))
+        self._repairs = RepairWorker(bus, cursor, self.leading, monotonic)
         self._rest: dict[str, RestClient] = {}
         self._listings: list[Listing] = []
         self._works: dict[asyncio.Task[None], None] = {}
@@ -196,7 +201,7 @@ class CollectorService:
             self._shards.leave({item.instrument.name for item in look.left}, NOT_COLLECTED)
             for batch in look.batches():
                 news: list[InstrumentChanged] = await listing.announce(batch)
-                before = [_earlier_life(news)] if fresh else []
+                before = [self._earlier_life(news)] if fresh else []
                 await self._bus.publish(TRADES, [*news, *before])
                 self._repairs.serve(Source(market, rest, self.clock, listing.ever))
                 self._shards.apply(market, batch)
@@ -257,7 +262,7 @@ class CollectorService:
         group: list[Feed] = []
         number = next(self._numbers)
         for letter in LETTERS[: market.connections]:
-            name = f"{self.venue}-{market.market}-{number}{letter}"
+            name = f"{self._instance}{self.venue}-{market.market}-{number}{letter}"
             feed = Feed(link, name, part, dict(scales), self._buffer, self._limiter, self._chance)
             group.append(feed)
             self._feed_tasks[feed] = [
@@ -286,7 +291,7 @@ class CollectorService:
                 )
 
             weight = VENUES[self.venue][Market.PERP].weight_per_minute
-            self._derivatives = DerivativeFeeds(make, rest, weight, self._begin)
+            self._derivatives = DerivativeFeeds(make, rest, weight, self._while_leading)
         listed = [item.instrument for item in listing.listed.values()]
         self._derivatives.follow([item for item in listed if item.status not in GONE])
 
@@ -296,6 +301,11 @@ class CollectorService:
         while wait_s > 0:
             await asyncio.sleep(wait_s)
             wait_s = self._limiter.wait_s(self._monotonic())
+
+    def _earlier_life(self, news: list[InstrumentChanged]) -> Disconnect:
+        """Whatever an earlier life of this collector claimed ended with it, said or unsaid."""
+        names = [instrument_of(event).name for event in news]
+        return Disconnect(names, self._instance + EVERY_CONNECTION, 0, "collector started")
 
     def _buffer(self, connection: str) -> Buffer:
         return Buffer(
@@ -330,6 +340,12 @@ class CollectorService:
 
     def _spawn(self, name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
         _ = self._begin(name, work)
+
+    def _while_leading(
+        self, name: str, work: Callable[[], Coroutine[None, None, None]]
+    ) -> asyncio.Task[None]:
+        """One part that only one of several collectors does."""
+        return self._begin(name, partial(self.leading.during, work))
 
     def _begin(
         self, name: str, work: Callable[[], Coroutine[None, None, None]]
@@ -370,9 +386,3 @@ class CollectorService:
 def _trusted(*_where: str | None) -> ssl.SSLContext:
     """Whom to trust; read once, since every client would read all authorities anew."""
     return httpx2.create_ssl_context()
-
-
-def _earlier_life(news: list[InstrumentChanged]) -> Disconnect:
-    """Whatever an earlier life of this collector claimed ended with it, said or unsaid."""
-    names = [instrument_of(event).name for event in news]
-    return Disconnect(names, EVERY_CONNECTION, 0, "collector started")

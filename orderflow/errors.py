@@ -9,6 +9,7 @@ WadmError
     MalformedFrameError    a frame that does not follow the documented shape
     VenueRefusedError      a REST answer that says no; may carry `retry_after_s`
   StoreError, BusError   retry with backoff; readiness turns red
+    FencedError            somebody else owns this part of the store now: stop, do not retry
   RequestError           the caller's fault: carries a code and an HTTP status
 """
 
@@ -55,6 +56,10 @@ class VenueRefusedError(ExchangeError):
 
 class StoreError(WadmError):
     """The store failed or refused."""
+
+
+class FencedError(StoreError):
+    """A write of a former owner: its scope was taken by somebody else."""
 
 
 class BusError(WadmError):

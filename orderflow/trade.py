@@ -169,7 +169,8 @@ class Disconnect(msgspec.Struct, tag="disconnect", gc=False):
 
 
 EVERY_CONNECTION = "*"
-"""As the connection of a Disconnect: whatever connections these streams had are gone."""
+"""As the end of a Disconnect's connection: every connection of these streams whose name begins
+with what stands before it is gone; alone, all of them."""
 
 
 class GapLost(msgspec.Struct, tag="gap_lost", gc=False):

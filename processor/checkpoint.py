@@ -58,6 +58,8 @@ class StreamState(msgspec.Struct):
     guard: Guard = msgspec.field(default_factory=Guard)
     unbalanced: int = 0
     connections: dict[str, int] = {}
+    since: dict[str, int] = {}
+    lapsed: list[str] = []
     bus: Floor = Floor()
     toxicity: Toxicity = msgspec.field(default_factory=Toxicity)
 
@@ -146,6 +148,8 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
         guard=stream.guard,
         unbalanced=stream.unbalanced,
         connections=coverage.connections,
+        since=coverage.since,
+        lapsed=coverage.lapsed,
         bus=bus,
         toxicity=stream.toxicity,
     )
@@ -179,7 +183,7 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     coverage = Coverage(state.observed_from_ms, state.watermark_ms, {}, state.outage, state.lost)
     stream = Stream(instrument, grids, ledger, coverage)
     if gapless:
-        coverage.connections = state.connections
+        coverage.go_on(state.connections, state.since, state.lapsed)
     elif coverage.outage is None and coverage.observed_from_ms is not None:
         start = min(state.watermark_ms, state.last_event_ms)
         coverage.outage = Gap(start, NEVER, RESTART)

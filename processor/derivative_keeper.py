@@ -16,22 +16,35 @@ from orderflow.derivatives import (
 )
 from processor.derivatives import DerivativeBook
 from processor.records import derivative_record
+from processor.share import Share
+
+CURSOR = "derivatives"
 
 
 class DerivativeKeeper:
     """Books by instrument; `emit` takes the records of closed minutes."""
 
-    def __init__(self, emit: Callable[[list[Record]], None]) -> None:
+    def __init__(
+        self,
+        emit: Callable[[list[Record]], None],
+        share: Share = Share(),  # noqa: B008 (immutable)
+    ) -> None:
+        self.share = share
         self.books: dict[str, DerivativeBook] = {}
         self.emit = emit
 
     async def run(self, bus: Bus) -> None:
         """Read the topic until the bus closes."""
-        subscription = await bus.subscribe(CONTEXT, "derivatives")
-        while True:
-            for delivery in await subscription.next():
-                self.take(delivery.messages)
-                await subscription.ack(delivery.position)
+        part = self.share.partition
+        name = CURSOR if part.count == 1 else f"{CURSOR}-{part.number}"
+        subscription = await bus.subscribe(CONTEXT, name, partition=part)
+        try:
+            while True:
+                for delivery in await subscription.next():
+                    self.take(self.share.own(delivery.messages))
+                    await subscription.ack(delivery.position)
+        finally:
+            await subscription.close()
 
     def take(self, messages: Sequence[object]) -> None:
         """Apply events."""

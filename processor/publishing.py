@@ -14,6 +14,7 @@ import structlog
 
 from backbone.bus.base import UPDATES, Bus
 from backbone.clock import monotonic_ms
+from backbone.store.base import Fence
 from backbone.updates import Update
 from orderflow.errors import BusError
 from processor.engine import Results, WindowResult
@@ -32,8 +33,9 @@ PER_TURN = 8
 class Publisher:
     """Sends updates in the background until cancelled."""
 
-    def __init__(self, bus: Bus, view: ProcessorView) -> None:
+    def __init__(self, bus: Bus, view: ProcessorView, fence: Fence | None = None) -> None:
         self._bus = bus
+        self._scope, self._epoch = ("", 0) if fence is None else fence
         self._view = view
         self._waiting: deque[MinuteResult | WindowResult] = deque()
         self._news = asyncio.Event()
@@ -87,6 +89,8 @@ class Publisher:
             body=encode_minute(bar, quality, result.cells)
             if isinstance(result, MinuteResult)
             else b"",
+            scope=self._scope,
+            epoch=self._epoch,
         )
 
     async def _send_open(self) -> None:
@@ -112,7 +116,8 @@ class Publisher:
             stream = self._view.engine.streams[name]
             now_ms = self._view.now_ms(name)
             body = encode_stream(stream, status, now_ms)
-            updates.append(Update("state", name, stream.next_close_ms or 0, now_ms, body=body))
+            start_ms, fence = stream.next_close_ms or 0, (self._scope, self._epoch)
+            updates.append(Update("state", name, start_ms, now_ms, "", 0, "", body, *fence))
         return updates
 
 

@@ -124,6 +124,7 @@ class Replica(ProcessorView):
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._early: dict[str, list[Update]] = {}
         self._late: dict[str, float] = {}
+        self._owners: dict[str, tuple[str, int]] = {}
         self._position = 0
         self._epoch = ""
         self.resyncs = 0
@@ -192,7 +193,17 @@ class Replica(ProcessorView):
             stream.history = MinuteHistory()
             self._load(stream)
 
+    def _outdated(self, update: Update) -> bool:
+        """Said by a former owner of the partition."""
+        scope, epoch = self._owners.get(update.instrument, ("", 0))
+        if scope == update.scope and epoch > update.epoch:
+            return True
+        self._owners[update.instrument] = (update.scope, update.epoch)
+        return False
+
     def _take(self, update: Update) -> None:
+        if self._outdated(update):
+            return
         self.engine.version += 1
         if update.kind == "reset":
             self._resync(self._position)

@@ -16,19 +16,22 @@ from backbone.store.base import Store
 from orderflow.trade import AnnounceRequest
 from processor import checkpoint, floor
 from processor.engine import Engine, Said
+from processor.share import Share
 
 log = structlog.get_logger()
 ASK_MS = 5_000
-NAME = "processor"
 
 
 class Resuming:
-    """Start-up of one processor, and what of it lasts a little longer. `apart`: see above."""
+    """Start-up of one share, and what of it lasts a little longer. `apart`: see above."""
 
-    def __init__(self, engine: Engine, bus: Bus, store: Store, *, apart: bool) -> None:
+    def __init__(
+        self, engine: Engine, bus: Bus, store: Store, share: Share, *, apart: bool
+    ) -> None:
         self.engine = engine
         self.bus = bus
         self.store = store
+        self.share = share
         self.apart = apart
         self._saved: dict[str, int] = {}
         self._unknown = 0
@@ -37,13 +40,15 @@ class Resuming:
     async def start(self, mono_ms: int) -> tuple[Subscription, int]:
         """The subscription to trades, and the position that everything restored contains."""
         if not self.apart:
-            subscription = await self.bus.subscribe(TRADES, NAME)
+            subscription = await self.bus.subscribe(TRADES, self.share.cursor)
             self.restore(await self.checkpoints(), mono_ms)
             return subscription, 0
         blobs = await self.checkpoints()
-        kept = floor.decode(blobs.pop(floor.NAME, None))
+        kept = floor.decode(blobs.pop(self.share.floor_name, None))
         after = kept.position or OLDEST
-        subscription = await self.bus.subscribe(TRADES, NAME, after, kept.epoch)
+        subscription = await self.bus.subscribe(
+            TRADES, self.share.cursor, after, kept.epoch, self.share.partition
+        )
         gapless = subscription.gapless and subscription.epoch == kept.epoch
         self.restore(blobs, mono_ms, gapless=gapless)
         log.info("processor.reads_on", behind=kept.position, gapless=gapless)
@@ -55,12 +60,12 @@ class Resuming:
 
     async def checkpoints(self) -> dict[str, bytes]:
         """The newest ones that this version can go on from, and the floor."""
-        return await self.store.load_checkpoints(_readable)
+        return await self.store.load_checkpoints(_readable, self.share.wants)
 
     def restore(self, blobs: Mapping[str, bytes], mono_ms: int, *, gapless: bool = False) -> None:
         """Streams as the last checkpoints left them; `gapless`: the bus has everything since."""
         for name, blob in blobs.items():
-            if name == floor.NAME:
+            if name.startswith(floor.NAME):
                 continue
             stream, said = checkpoint.decode(blob, mono_ms, gapless=gapless)
             self.engine.adopt(stream)
@@ -70,13 +75,15 @@ class Resuming:
         log.info("processor.restored", streams=len(self.engine.streams))
 
     def unseen(self, delivery: Delivery) -> Sequence[object]:
-        """Without what the checkpoints contain already; soon after a start that is nothing."""
+        """What is of this share, without what the checkpoints contain already; soon after a start
+        that is nothing."""
+        messages = self.share.own(delivery.messages)
         if not self._saved:
-            return delivery.messages
+            return messages
         if delivery.position > max(self._saved.values()):
             self._saved = {}
-            return delivery.messages
-        return floor.unseen(delivery.messages, delivery.position, self._saved)
+            return messages
+        return floor.unseen(messages, delivery.position, self._saved)
 
     async def ask_who_is_there(self, mono_ms: int) -> None:
         """Trades of instruments nobody announced to this process: ask for the announcement."""

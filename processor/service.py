@@ -18,7 +18,7 @@ from backbone.bus.base import REPAIRS, UPDATES, Bus, Subscription
 from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
-from orderflow.errors import BusError, WadmError
+from orderflow.errors import BusError, FencedError, WadmError
 from orderflow.mixed import MixedTrades
 from orderflow.timeframe import MINUTE_MS, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
@@ -34,6 +34,7 @@ from processor.publishing import Publisher
 from processor.records import minute_records, refresh_record, window_records
 from processor.resuming import Resuming
 from processor.settling import TURN_S, Settling
+from processor.share import Share
 from processor.stream import MinuteResult
 from processor.told import Told
 from processor.writer import Writer
@@ -63,9 +64,11 @@ class ProcessorService:
         store: Store,
         source: str,
         mono_ms: Callable[[], int] = monotonic_ms,
+        share: Share = Share(),  # noqa: B008 (immutable)
         *,
         apart: bool = False,
     ) -> None:
+        self.share = share
         self.bus = bus
         self.store = store
         self.mono_ms = mono_ms
@@ -74,25 +77,35 @@ class ProcessorService:
         self._waiting = Settling(self.engine, self.perf_s)
         self.view = ProcessorView(self.engine, source, self.now_ms, self._waiting.settle)
         self.view.queued = self._waiting.queued
-        self.writer = Writer(self.engine, store, self._waiting.settle, mono_ms, apart=apart)
+        self.writer = Writer(self.engine, store, self._waiting.settle, mono_ms, share, apart=apart)
         self.view.durable = self.writer.durable
         self.chronicler = Chronicler(
             store, lambda name: self.engine.streams[name].history.minutes, self.writer.later
         )
-        self.derivatives = DerivativeKeeper(self.writer.later)
+        self.derivatives = DerivativeKeeper(self.writer.later, share)
         self._history_loaded = asyncio.Event()
         self._broken: BaseException | None = None
         self._refreshed: dict[str, int] = {}
         self._stamps = ForwardClock()
         self._ticked_ms = 0
-        self.resuming = Resuming(self.engine, bus, store, apart=apart)
+        self.resuming = Resuming(self.engine, bus, store, share, apart=apart)
         self.told = Told(self.engine, store)
-        self.publisher = Publisher(bus, self.view) if apart else None
+        self.publisher = Publisher(bus, self.view, share.fence) if apart else None
 
     def now_ms(self, instrument: str) -> int:
         """The venue clock of an instrument's market; 0 before anything was heard."""
         clock = self.clocks.get(instrument.rpartition(":")[0])
         return clock.now_ms() if clock is not None else 0
+
+    @property
+    def services(self) -> list[ProcessorService]:
+        """This one alone."""
+        return [self]
+
+    @property
+    def ready(self) -> bool:
+        """As the view says."""
+        return self.view.ready
 
     @property
     def written(self) -> bool:
@@ -133,6 +146,7 @@ class ProcessorService:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await self._finish()
+            await subscription.close()
 
     async def restore(self) -> None:
         """Streams as the last checkpoints left them, what came since being an outage."""
@@ -164,7 +178,7 @@ class ProcessorService:
                 stream.history.put(minute.bar, minute.quality)
         self.engine.version += 1
         for begin in range(0, len(records), PAST_RECORDS):
-            while len(self.writer.pending) > PAST_RECORDS:  # noqa: ASYNC110 (a write makes room)
+            while len(self.writer.pending) > PAST_RECORDS and not self.writer.fenced:  # noqa: ASYNC110 (a write makes room)
                 await asyncio.sleep(self.tick_ms / 1_000)
             self.writer.later(records[begin : begin + PAST_RECORDS])
 
@@ -223,6 +237,8 @@ class ProcessorService:
         self._ticked_ms = mono
         if self._broken is not None:
             raise self._broken
+        if self.writer.fenced:
+            raise FencedError(f"{self.share.cursor}: somebody else owns this partition now")
         began = self.perf_s()
         known = await self.told.known(self.engine.streams, mono)
         await self._waiting.settle_slowly()
@@ -242,7 +258,7 @@ class ProcessorService:
         self.writer.mark()
         await self.resuming.ask_who_is_there(mono)
         self.writer.persist(mono)
-        while self.unwritten > PENDING_RECORDS:
+        while self.unwritten > PENDING_RECORDS and not self.writer.fenced:
             await asyncio.sleep(self.tick_ms / 1_000)
             self.writer.persist(self.mono_ms())
 

@@ -212,7 +212,8 @@ class Stream:
 
     def on_watermark(self, event: Watermark) -> None:
         """Everything up to then was delivered."""
-        self.coverage.advance(event.connection, event.event_ms)
+        if self.coverage.advance(event.connection, event.event_ms):
+            self.touch_all()
 
     def on_connected(self, event: Connected) -> None:
         """Delivery began; ask for what was missed, or on a first start for this minute's begin."""

@@ -17,10 +17,11 @@ from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import Subscription
 from backbone.clock import wall_ms
 from backbone.store.base import Record, Store
-from orderflow.errors import BusError, StoreError
+from orderflow.errors import BusError, FencedError, StoreError
 from orderflow.timeframe import TIMEFRAMES, floor_ms
 from processor import checkpoint, floor, trust
 from processor.engine import Engine
+from processor.share import Share
 
 log = structlog.get_logger()
 
@@ -40,7 +41,8 @@ class Writer:
 
     `settle(name)` applies what still waits of an instrument before its checkpoint is made;
     `position` is how far the bus was read. Processors apart from their bus (`apart`) also store up
-    to where all checkpoints contain it.
+    to where all checkpoints contain it. Once the store says that somebody else has taken the
+    `share`, nothing is written any more: `fenced`.
     """
 
     checkpoint_ms = CHECKPOINT_MS
@@ -51,10 +53,13 @@ class Writer:
         store: Store,
         settle: Callable[[str], None],
         mono_ms: Callable[[], int],
+        share: Share,
         *,
         apart: bool,
     ) -> None:
         self._engine, self._store, self._settle = engine, store, settle
+        self._share = share
+        self.fenced = False
         self._mono_ms = mono_ms
         self._apart = apart
         self.pending: list[Record] = []
@@ -103,7 +108,7 @@ class Writer:
 
     def persist(self, mono: int) -> None:
         """Start writing what is due, unless a write is still under way."""
-        if self.writing is not None and not self.writing.done():
+        if self.fenced or (self.writing is not None and not self.writing.done()):
             return
         if self._breaker.state(mono / 1_000) == "open":
             return
@@ -112,7 +117,7 @@ class Writer:
             for name in self._changed()
             if mono - self._saved_ms.get(name, 0) >= self.checkpoint_ms
         ][:CHECKPOINTS_PER_WRITE]
-        sweep = mono - self._swept_ms >= SWEEP_MS
+        sweep = self._share.partition.number == 0 and mono - self._swept_ms >= SWEEP_MS
         if due or self.pending or sweep:
             blobs = self._blobs(due, mono)
             records, self.pending, self._sending = self.pending, [], len(self.pending)
@@ -124,6 +129,8 @@ class Writer:
         """The last write: what is pending, `more`, and every changed stream; counts these."""
         if self.writing is not None:
             await asyncio.wait([self.writing])
+        if self.fenced:
+            return 0
         self.mark()
         blobs = self._blobs(self._changed(), self._mono_ms())
         records, self.pending = [*self.pending, *more()], []
@@ -137,7 +144,7 @@ class Writer:
         """Checkpoints of these streams, and how much of the bus all checkpoints contain."""
         blobs = {name: self._blob(name, mono) for name in names}
         if blobs and self._apart:
-            blobs[floor.NAME] = floor.encode(self._place(self._positions.floor))
+            blobs[self._share.floor_name] = floor.encode(self._place(self._positions.floor))
         self._positions.saving(names)
         return blobs
 
@@ -164,13 +171,13 @@ class Writer:
 
     async def _write(self, records: list[Record], blobs: dict[str, bytes], *, sweep: bool) -> None:
         """Closed bars, then checkpoints, then the acknowledgement; kept for later on failure."""
-        done = 0
+        done, fence = 0, self._share.fence
         try:
             while done < len(records):
-                await self._store.put(records[done : done + self._at_once])
+                await self._store.put(records[done : done + self._at_once], fence)
                 done += self._at_once
             if blobs:
-                await self._store.save_checkpoints(blobs)
+                await self._store.save_checkpoints(blobs, fence)
             if sweep:
                 await self._store.sweep(wall_ms())
             self._positions.saved()
@@ -178,6 +185,9 @@ class Writer:
                 await self._subscription.ack(self._positions.floor)
             self._at_once = min(2 * self._at_once, PUT_RECORDS)
             self._breaker.succeeded()
+        except FencedError as error:
+            self.fenced = True
+            log.warning("processor.fenced", reason=str(error))
         except (StoreError, BusError) as error:
             self.failures += 1
             self._at_once = max(self._at_once // 2, FEWEST_RECORDS)

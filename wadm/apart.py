@@ -16,14 +16,17 @@ import uvicorn
 from backbone.breaker import BreakerStatus
 from backbone.bus import BUSES
 from backbone.keys.book import KeyBook
-from backbone.live import FeedStatus, LiveView, StreamStatus
+from backbone.leases.holder import Holder
+from backbone.leases.nats import NatsLeases
+from backbone.live import FeedStatus
 from backbone.measures import REPLICA_RESYNCS
 from backbone.metrics import Minutes
-from backbone.parts import PartStates
+from backbone.parts import PartState, PartStates
 from backbone.settings import Settings
 from backbone.store import STORES, reading_store
 from backbone.store.base import Store
 from backbone.telemetry import LoopStall, Statuses, metrics_page
+from collectors.leading import Leading
 from collectors.service import CollectorService
 from collectors.venues import VENUES
 from mcp_server.app import build_app, build_server
@@ -31,10 +34,11 @@ from mcp_server.binding import check_bind, is_loopback
 from mcp_server.queries import Queries
 from orderflow.errors import ConfigError, StoreError
 from orderflow.instrument import Instrument
-from processor.live import ProcessorView
+from processor.partitions import Partitions
 from processor.replica import Replica
 from processor.service import ProcessorService
-from wadm.backfilling import backfill_apart
+from processor.share import Share
+from wadm.backfilling import ListedApart, backfill_apart
 from wadm.compose import spare_the_collector, until_signal
 from wadm.health import health_server
 from wadm.nats_config import PROCESSOR, SERVER, collector_role
@@ -59,6 +63,7 @@ BUS = "nats"
 COLLECTOR_PORTS = {venue: 8_001 + place for place, venue in enumerate(VENUES)}
 PROCESSOR_PORT = 8_003
 WAIT_S = 2.0
+LEADER = frozenset({"leader"})
 Work = Coroutine[Any, Any, Any]
 
 
@@ -86,8 +91,10 @@ async def collect(settings: Settings, venue: str) -> None:
     if venue not in VENUES:
         raise ConfigError(f"unknown venue {venue}; allowed: {', '.join(VENUES)}")
     role = collector_role(venue)
+    part = _part(role, settings)
     bus = BUSES[BUS](settings, role)
     collector = CollectorService(settings, bus, venue)
+    collector.leading.end()
     stall = LoopStall()
 
     def ready() -> bool:
@@ -95,7 +102,13 @@ async def collect(settings: Settings, venue: str) -> None:
 
     def report() -> dict[str, Any]:
         feeds = msgspec.to_builtins(collector.statuses())
-        return {"part": role, "ready": ready(), "bus": bus.connected} | {"feeds": feeds}
+        known = {
+            "part": part,
+            "ready": ready(),
+            "bus": bus.connected,
+            "leads": bool(collector.leading),
+        }
+        return known | {"feeds": feeds}
 
     view: Any = NoStreams(ready)
     page = Statuses(
@@ -108,11 +121,12 @@ async def collect(settings: Settings, venue: str) -> None:
     )
     port = settings.health_port or COLLECTOR_PORTS[venue]
     health = health_server(settings.health_host, port, report, metrics_page(page))
-    minutes = Minutes(stall, {role: functools.partial(of_collector, collector)}, to_bus(bus))
+    minutes = Minutes(stall, {part: functools.partial(of_collector, collector)}, to_bus(bus))
     works = {
         "metrics": minutes.run(),
-        "state": beside(lambda: tell_states(bus, lambda: collector_state(role, collector))),
+        "state": beside(lambda: tell_states(bus, lambda: collector_state(part, collector))),
         "collector": collector.run(),
+        "leases": _leader(bus, role, settings, collector.leading).run(),
         "stall": stall.run(),
     }
     try:
@@ -121,43 +135,97 @@ async def collect(settings: Settings, venue: str) -> None:
         await bus.close()
 
 
+def _leader(bus: Any, role: str, settings: Settings, leading: Leading) -> Holder:
+    """One collector of a venue leads; the others take over when it is gone."""
+
+    async def end(key: str) -> None:
+        leading.end()
+
+    def begin(key: str) -> None:
+        leading.begin()
+
+    # The processors make the bucket.
+    return Holder(NatsLeases(bus), role, _member(role, settings), lambda _: LEADER, begin, end)
+
+
 async def process(settings: Settings, source: str) -> None:
-    """The processor, until a signal; it makes the bus's topics and the store's collections."""
+    """A processor, until a signal; it makes the bus's topics and the store's collections, and owns
+    its part of the partitions."""
     bus = BUSES[BUS](settings, PROCESSOR, owner=True)
     store = STORES[settings.store](settings, source)
     stall = LoopStall()
     try:
         await store.open(source)
-        service = ProcessorService(settings, bus, store, source, apart=True)
+        listed = ListedApart(settings)
+        partitions = _partitions(settings, bus, store, source, listed)
+        part = _part(PROCESSOR, settings)
 
         def report() -> dict[str, Any]:
-            streams = _streams(service.view)
-            ready = service.view.ready and bus.connected
-            known = {"part": PROCESSOR, "ready": ready, "bus": bus.connected}
-            return known | {"pending_records": len(service.writer.pending), "streams": streams}
+            streams = [partitions.stream(i.name) for i in partitions.instruments()]
+            pending = sum(len(service.writer.pending) for service in partitions.services)
+            return {
+                "part": part,
+                "ready": partitions.ready and bus.connected,
+                "bus": bus.connected,
+                "partitions": sorted(partitions.owned),
+                "pending_records": pending,
+                "streams": [msgspec.to_builtins(status) for status in streams],
+            }
 
         def gauges() -> dict[str, float]:
-            return bus_figures(bus) | store_figures(service)
+            return bus_figures(bus) | store_figures(partitions)
 
         def breakers() -> list[BreakerStatus]:
-            return [*service.breakers(), *bus.breakers()]
+            return [*partitions.breakers(), *bus.breakers()]
 
-        page = metrics_page(Statuses(service.view, _no_feeds, stall, breakers, part=gauges))
+        def state() -> PartState:
+            return processor_state(part, partitions.breakers())
+
+        view: Any = partitions
+        page = metrics_page(Statuses(view, _no_feeds, stall, breakers, part=gauges))
         port = settings.health_port or PROCESSOR_PORT
         health = health_server(settings.health_host, port, report, page)
-        figures = {PROCESSOR: functools.partial(of_processor, service)}
+        figures = {part: functools.partial(of_processor, partitions)}
         works = {
-            "metrics": Minutes(stall, figures, to_processor(service)).run(),
-            "minutes of others": beside(lambda: keep_minutes(bus, PROCESSOR, service.writer.later)),
-            "state": beside(lambda: tell_states(bus, lambda: processor_state(PROCESSOR, service))),
-            "processor": service.run(),
-            "backfill": beside(lambda: backfill_apart(settings, store, service)),
+            "metrics": Minutes(stall, figures, to_processor(partitions, to_bus(bus))).run(),
+            "state": beside(lambda: tell_states(bus, state)),
+            "processor": partitions.run(),
+            "listing": listed.follow(),
             "stall": stall.run(),
         }
         await _until_stopped(works, health)
     finally:
         await bus.close()
         await store.close()
+
+
+def _partitions(
+    settings: Settings, bus: Any, store: Store, source: str, listed: ListedApart
+) -> Partitions:
+    """The partitions that this process will own, with what runs beside each."""
+
+    def make(share: Share) -> ProcessorService:
+        return ProcessorService(settings, bus, store, source, share=share, apart=True)
+
+    def along(service: ProcessorService) -> list[Work]:
+        works = [beside(lambda: backfill_apart(settings, store, service, listed))]
+        if service.share.partition.number == 0:
+            works.append(beside(lambda: keep_minutes(bus, PROCESSOR, service.writer.later)))
+        return works
+
+    leases = NatsLeases(bus, owner=True, replicas=settings.nats_replicas)
+    member = _member(PROCESSOR, settings)
+    return Partitions(make, store, leases, member, settings.partitions, along)
+
+
+def _member(role: str, settings: Settings) -> str:
+    """A name that no other life of a process has."""
+    return f"{settings.instance or role}-{secrets.token_hex(4)}"
+
+
+def _part(role: str, settings: Settings) -> str:
+    """What a process is called in reports."""
+    return f"{role}/{settings.instance}" if settings.instance else role
 
 
 async def serve(settings: Settings, source: str) -> None:
@@ -233,8 +301,3 @@ async def _until_stopped(
 
 def _no_feeds() -> Sequence[FeedStatus]:
     return []
-
-
-def _streams(view: ProcessorView | LiveView) -> list[dict[str, Any]]:
-    found: list[StreamStatus] = [view.stream(i.name) for i in view.instruments()]
-    return [msgspec.to_builtins(status) for status in found]

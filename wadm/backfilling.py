@@ -125,8 +125,17 @@ class ListedApart:
         self._settings = settings
         self.sources: dict[str, tuple[Source, str]] = {}
 
-    async def run(self) -> None:
-        """Ask every market now and once an hour, until cancelled."""
+    async def follow(self) -> None:
+        """Ask every market now and once an hour, until cancelled; what breaks is begun anew."""
+        while self._settings.backfill_ms:
+            try:
+                await self._ask()
+            except* WadmError as errors:
+                log.warning("backfill.listing_failed", error=repr(errors.exceptions[0]))
+                await asyncio.sleep(AGAIN_S)
+        await asyncio.Event().wait()
+
+    async def _ask(self) -> None:
         async with (
             httpx2.AsyncClient(timeout=REST_TIMEOUT_S) as http,
             asyncio.TaskGroup() as group,
@@ -154,18 +163,15 @@ class ListedApart:
             await asyncio.sleep(LISTED_AGAIN_S)
 
 
-async def backfill_apart(settings: Settings, store: Store, processor: ProcessorService) -> None:
+async def backfill_apart(
+    settings: Settings, store: Store, processor: ProcessorService, listed: ListedApart
+) -> None:
     """The background backfill of a processor that runs apart, until cancelled; one that breaks is
     logged and begun anew later, and live trades go on."""
-    listed = ListedApart(settings)
     while settings.backfill_ms:
-        listing = asyncio.create_task(listed.run(), name="backfill listing")
         try:
             await Backfiller(settings, store, processor, lambda: listed.sources).run()
         except WadmError as error:
             log.warning("backfill.failed", error=repr(error))
-        finally:
-            listing.cancel()
-            await asyncio.gather(listing, return_exceptions=True)
         await asyncio.sleep(AGAIN_S)
     await asyncio.Event().wait()

@@ -27,7 +27,14 @@ from mcp_server.queries import Queries
 from orderflow.errors import ConfigError
 from processor.service import ProcessorService
 from wadm.backfilling import Backfiller, Sources
-from wadm.reporting import of_collector, of_processor, of_server, store_figures, to_processor
+from wadm.reporting import (
+    of_collector,
+    of_processor,
+    of_server,
+    store_figures,
+    to_processor,
+    to_store,
+)
 
 log = structlog.get_logger()
 
@@ -117,7 +124,8 @@ class System:
             asyncio.create_task(c.run(), name=f"collector-{c.venue}") for c in self.collectors
         ]
         measuring = asyncio.create_task(self.stall.run(), name="loop-stall")
-        minutes = Minutes(self.stall, self.figures(), to_processor(self.processor))
+        sink = to_processor(self.processor, to_store(self.store))
+        minutes = Minutes(self.stall, self.figures(), sink)
         noting = asyncio.create_task(minutes.run(), name="metrics")
         alerting = self._alerting()
         self.backfilling = asyncio.create_task(self._backfiller().run(), name="backfill")

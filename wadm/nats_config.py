@@ -43,7 +43,7 @@ def roles() -> list[Role]:
             [
                 f"{TRADES}.{venue}.>",
                 f"{CONTEXT}.{venue}.>",
-                f"{REPORTS}.{collector_role(venue)}",
+                *_tells(collector_role(venue)),
                 *_knows(TRADES, CONTEXT, REPORTS),
                 *_reads(REPAIRS, ANY),
                 *_leases(f"{collector_role(venue)}.>"),
@@ -56,7 +56,7 @@ def roles() -> list[Role]:
         [
             f"{REPAIRS}.>",
             f"{UPDATES}.>",
-            f"{REPORTS}.{PROCESSOR}",
+            *_tells(PROCESSOR),
             *_makes(TRADES, CONTEXT, REPAIRS, UPDATES, REPORTS),
             *_makes_anew(TRADES, CONTEXT),
             *_knows(REPAIRS, UPDATES),
@@ -64,11 +64,16 @@ def roles() -> list[Role]:
             *_reads(CONTEXT, ANY),
             *_reads(REPORTS, ANY),
             *_leases(">"),
-            *(f"{API}.STREAM.{verb}.KV_{LEASES}" for verb in ("CREATE", "UPDATE", "PURGE")),
+            *(f"{API}.STREAM.{verb}.KV_{LEASES}" for verb in ("CREATE", "UPDATE")),
         ],
     )
     server = Role(SERVER, [*_reads(UPDATES, ANY), *_reads(REPORTS, ANY)])
     return [*collectors, processor, server]
+
+
+def _tells(role: str) -> list[str]:
+    """What a role says of itself, and each instance of it."""
+    return [f"{REPORTS}.{role}", f"{REPORTS}.{role}.*"]
 
 
 def _knows(*topics: str) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
 
+from backbone.breaker import BreakerStatus
 from backbone.bus.base import REPORTS, Bus
 from backbone.clock import wall_ms
 from backbone.live import LiveView
@@ -27,6 +29,24 @@ from orderflow.errors import BusError
 from processor.service import ProcessorService
 
 log = structlog.get_logger()
+
+
+class Processor(Protocol):
+    """One service, or those of the partitions that a process owns."""
+
+    @property
+    def services(self) -> Sequence[ProcessorService]:
+        """What runs now."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Everything that is ours goes on."""
+        ...
+
+    def breakers(self) -> list[BreakerStatus]:
+        """What guards the store."""
+        ...
 
 
 async def beside(work: Callable[[], Awaitable[None]]) -> None:
@@ -49,10 +69,13 @@ async def tell_states(bus: Bus, state: Callable[[], PartState]) -> None:
 async def keep_minutes(bus: Bus, name: str, keep: Callable[[list[Record]], None]) -> None:
     """Figures of parts without a store of their own, until the bus closes."""
     subscription = await bus.subscribe(REPORTS, name)
-    while True:
-        for delivery in await subscription.next():
-            keep([metrics_record(m) for m in delivery.messages if isinstance(m, PartMinute)])
-            await subscription.ack(delivery.position)
+    try:
+        while True:
+            for delivery in await subscription.next():
+                keep([metrics_record(m) for m in delivery.messages if isinstance(m, PartMinute)])
+                await subscription.ack(delivery.position)
+    finally:
+        await subscription.close()
 
 
 def to_bus(bus: Bus) -> Sink:
@@ -73,11 +96,15 @@ def to_store(store: Store) -> Sink:
     return sink
 
 
-def to_processor(service: ProcessorService) -> Sink:
-    """Minutes among what the processor writes: bounded, and repeated until the store has it."""
+def to_processor(processor: Processor, otherwise: Sink) -> Sink:
+    """Minutes among what a service writes: bounded, and repeated until the store has it; where
+    none runs just now, `otherwise`."""
 
     async def sink(minutes: Sequence[PartMinute]) -> None:
-        service.writer.later([metrics_record(minute) for minute in minutes])
+        for service in processor.services[:1]:
+            service.writer.later([metrics_record(minute) for minute in minutes])
+            return
+        await otherwise(minutes)
 
     return sink
 
@@ -88,9 +115,9 @@ def collector_state(part: str, collector: CollectorService) -> PartState:
     return PartState(part, wall_ms(), collector.statuses(), collector.breakers(), rest)
 
 
-def processor_state(part: str, service: ProcessorService) -> PartState:
+def processor_state(part: str, breakers: list[BreakerStatus]) -> PartState:
     """What guards the store."""
-    return PartState(part, wall_ms(), breakers=service.breakers())
+    return PartState(part, wall_ms(), breakers=breakers)
 
 
 def of_collector(collector: CollectorService) -> dict[str, Any]:
@@ -99,26 +126,29 @@ def of_collector(collector: CollectorService) -> dict[str, Any]:
     return collector_figures(feeds, collector.breakers(), rest, collector.held)
 
 
-def of_processor(service: ProcessorService) -> dict[str, Any]:
-    """Figures of the processor."""
-    streams = [service.view.stream(i.name) for i in service.view.instruments()]
+def of_processor(processor: Processor) -> dict[str, Any]:
+    """Figures of a processor: of all its services together."""
+    services = processor.services
+    streams = [s.view.stream(i.name) for s in services for i in s.view.instruments()]
     queues = {
         "trades": sum(stream.queue_size for stream in streams),
-        "store": len(service.writer.pending),
-        "chronicle": service.chronicler.backlog,
+        "store": sum(len(service.writer.pending) for service in services),
+        "chronicle": sum(service.chronicler.backlog for service in services),
     }
     counts = {name: sum(getattr(s, name) for s in streams) for name in ("received", "applied")}
     guards = {
-        "breakers": breaker_states(service.breakers()),
-        "store_errors": service.writer.failures,
+        "breakers": breaker_states(processor.breakers()),
+        "store_errors": sum(service.writer.failures for service in services),
     }
-    return stream_states(service.view) | counts | guards | {"queues": queues}
+    states = dict(Counter(stream.state for stream in streams))
+    return {"streams": states, "ready": processor.ready} | counts | guards | {"queues": queues}
 
 
-def store_figures(service: ProcessorService) -> dict[str, float]:
+def store_figures(processor: Processor) -> dict[str, float]:
     """Metrics of what the processor writes."""
-    writer = service.writer
-    return {STORE_PENDING: len(writer.pending), STORE_FAILURES: writer.failures}
+    writers = [service.writer for service in processor.services]
+    pending = sum(len(writer.pending) for writer in writers)
+    return {STORE_PENDING: pending, STORE_FAILURES: sum(writer.failures for writer in writers)}
 
 
 def bus_figures(bus: Bus) -> dict[str, float]:

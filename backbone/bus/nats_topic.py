@@ -77,7 +77,7 @@ def topic_config(topic: str, shape: Shape | None = None) -> StreamConfig:
 def _transform(topic: str, count: int) -> SubjectTransform | None:
     if topic not in PARTITIONED or count == 1:
         return None
-    parts = f"{{{{partition({count},1,2,3)}}}}"
+    parts = f"{{{{partition({count},1,3)}}}}"
     rest = ".".join(f"{{{{wildcard({number})}}}}" for number in (1, 2, 3))
     return SubjectTransform(src=f"{topic}.*.*.*", dest=f"p-{topic}.{count}.{parts}.{rest}")
 

@@ -1,8 +1,9 @@
 """Partitions of a topic: every instrument belongs to one of them, the broker and we agree which.
 
-The number is what nats-server computes for `partition(count,1,2,3)` on `<topic>.<venue>.<market>.
-<symbol>`: FNV-1a with 32 bits over the bytes of the three tokens without anything between them,
-modulo the count. Messages that concern no single instrument belong to every partition.
+The number is what nats-server computes for `partition(count,1,3)` on `<topic>.<venue>.<market>.
+<symbol>`: FNV-1a with 32 bits over the bytes of venue and symbol without anything between them,
+modulo the count. The markets of a symbol stay together, for events compare spot and perpetual.
+Messages that concern no single instrument belong to every partition.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def instrument_tokens(name: str) -> list[str]:
 @lru_cache(KNOWN_NAMES)
 def _hash_of(name: str) -> int:
     found = FNV_OFFSET
-    for byte in "".join(instrument_tokens(name)).encode("ascii"):
+    venue, *_, symbol = instrument_tokens(name)
+    for byte in (venue + symbol).encode("ascii"):
         found = ((found ^ byte) * FNV_PRIME) & MASK
     return found
 

@@ -49,10 +49,10 @@ class Packet(NamedTuple):
 
 
 def subject_of(topic: str, message: object) -> tuple[str, bool]:
-    """`<topic>.<venue>.<market>.<symbol>` or `<topic>.<part>`, and whether it is of one
-    instrument or part alone; only an instrument's subject has four tokens, and a partition."""
+    """`<topic>.<venue>.<market>.<symbol>` or `<topic>.<role>[.<instance>]`, and whether it is of
+    one instrument or part alone; only an instrument's subject has four tokens, and a partition."""
     if isinstance(message, PartState | PartMinute):
-        return f"{topic}.{token(message.part)}", True
+        return ".".join([topic, *map(token, message.part.split("/"))]), True
     if name := instrument_name(message):
         return ".".join([topic, *instrument_tokens(name)]), True
     names = getattr(message, "instruments", None)

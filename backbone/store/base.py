@@ -5,15 +5,18 @@ Contract (tests/contracts/test_store.py): a record replaces one of the same key 
 evidence of an unchanged bar can grow; collections in EVERY_REVISION keep each
 revision as a record of its own, and a record in APPEND_ONLY is never replaced nor removed before
 it expires; readers never see a record past its expiry; a `put` is all or
-nothing; a checkpoint is returned as the newest generation whose checksum holds.
+nothing; a checkpoint is returned as the newest generation whose checksum holds; a write under a
+fence is refused as a whole once the fence's scope was taken anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
+
+from orderflow.errors import FencedError
 
 FLOW_BARS = "flow_bars"
 FOOTPRINTS = "footprints"
@@ -93,13 +96,43 @@ class Query(msgspec.Struct, gc=False, frozen=True):
     as_of_ms: int | None = None
 
 
+class Fence(NamedTuple):
+    """The right to write for a scope, until somebody takes the scope again.
+
+    The store counts how often a scope was taken; a write says in which of these epochs its writer
+    took it, and the comparison is part of the write's own transaction. So a former owner that was
+    cut off, paused or slow can't write behind its successor, whatever it believes.
+
+    A scope is `<layout>/<part>`, a layout `<family>-<number>`: taking a part also ends every part
+    of the family's other layouts.
+    """
+
+    scope: str
+    epoch: int
+
+
 Readable: TypeAlias = Callable[[bytes], bool]
 """Whether a checkpoint can be used; one that can't be makes way for the generation before."""
 
 
-def always(blob: bytes) -> bool:
-    """Any blob will do."""
+Wanted: TypeAlias = Callable[[str], bool]
+"""Whether the checkpoint of this name is asked for."""
+
+
+def always(blob: bytes | str) -> bool:
+    """Any blob, any name will do."""
     return True
+
+
+def layout_of(scope: str) -> tuple[str, str]:
+    """Beginnings that scopes of the same family, and of the same layout, have."""
+    layout = scope.partition("/")[0]
+    return layout.rpartition("-")[0] + "-", layout + "/"
+
+
+def refused(fence: Fence) -> FencedError:
+    """The error for a write under a fence of before."""
+    return FencedError(f"{fence.scope} was taken by another process after epoch {fence.epoch}")
 
 
 class Store(Protocol):
@@ -109,8 +142,13 @@ class Store(Protocol):
         """Ready the store; StoreError when it already holds data of another source."""
         ...
 
-    async def put(self, records: Sequence[Record]) -> None:
-        """Write records in one transaction, idempotent by key and revision."""
+    async def take(self, scope: str) -> Fence:
+        """Own this scope from now on: writes under every earlier fence of it, and of other
+        layouts of its family, are refused."""
+        ...
+
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
+        """Write records in one transaction, idempotent by key and revision; FencedError."""
         ...
 
     async def query(self, query: Query) -> list[Record]:
@@ -121,12 +159,17 @@ class Store(Protocol):
         """Up to `limit` records behind a key, in key order: every revision, expired ones too."""
         ...
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
-        """Durably save one blob per name, in one transaction; two generations are kept."""
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: Fence | None = None
+    ) -> None:
+        """Durably save one blob per name, in one transaction; two generations are kept;
+        FencedError."""
         ...
 
-    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
-        """The newest blob with a good checksum that is `readable`, for every name."""
+    async def load_checkpoints(
+        self, readable: Readable = always, wanted: Wanted = always
+    ) -> dict[str, bytes]:
+        """The newest blob with a good checksum that is `readable`, for every `wanted` name."""
         ...
 
     async def sweep(self, now_ms: int) -> int:

@@ -9,12 +9,16 @@ import msgspec
 from backbone.store.base import (
     APPEND_ONLY,
     COLLECTIONS,
+    Fence,
     Key,
     Query,
     Readable,
     Record,
+    Wanted,
     always,
     key_of,
+    layout_of,
+    refused,
 )
 from backbone.store.frame import framed, unframed
 from orderflow.errors import StoreError
@@ -27,6 +31,7 @@ class MemoryStore:
         self.source: str | None = None
         self.records: dict[str, dict[Key, Record]] = {name: {} for name in COLLECTIONS}
         self.checkpoints: dict[str, list[bytes]] = {}
+        self.epochs: dict[str, int] = {}
 
     async def open(self, source: str) -> None:
         """Remember the source of the first opening; refuse another."""
@@ -34,10 +39,24 @@ class MemoryStore:
             raise StoreError(f"this store holds {self.source} data, not {source}")
         self.source = source
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def take(self, scope: str) -> Fence:
+        """Count the scope's epochs."""
+        family, layout = layout_of(scope)
+        for other in self.epochs:
+            if other.startswith(family) and not other.startswith(layout):
+                self.epochs[other] += 1
+        self.epochs[scope] = self.epochs.get(scope, 0) + 1
+        return Fence(scope, self.epochs[scope])
+
+    def _check(self, fence: Fence | None) -> None:
+        if fence is not None and self.epochs.get(fence.scope) != fence.epoch:
+            raise refused(fence)
+
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         """All or nothing: bodies are encoded before anything changes."""
         for record in records:
             encode_body(record)
+        self._check(fence)
         for record in records:
             table = self.records[record.collection]
             key = key_of(record)
@@ -69,15 +88,22 @@ class MemoryStore:
         keys = sorted(key for key in table if after is None or key > after)
         return [table[key] for key in keys[:limit]]
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: Fence | None = None
+    ) -> None:
         """Keep two generations."""
+        self._check(fence)
         for name, blob in checkpoints.items():
             self.checkpoints[name] = [framed(blob), *self.checkpoints.get(name, [])][:2]
 
-    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+    async def load_checkpoints(
+        self, readable: Readable = always, wanted: Wanted = always
+    ) -> dict[str, bytes]:
         """The newest good and readable generation of each."""
         found: dict[str, bytes] = {}
         for name, generations in self.checkpoints.items():
+            if not wanted(name):
+                continue
             for data in generations:
                 if (blob := unframed(data)) is not None and readable(blob):
                     found[name] = blob

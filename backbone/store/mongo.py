@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from bson.binary import Binary
 from bson.datetime_ms import DatetimeMS
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
@@ -26,11 +27,15 @@ from backbone.store.base import (
     APPEND_ONLY,
     COLLECTIONS,
     EVERY_REVISION,
+    Fence,
     Key,
     Query,
     Readable,
     Record,
+    Wanted,
     always,
+    layout_of,
+    refused,
 )
 from backbone.store.frame import framed, unframed
 from backbone.store.mongo_client import connect, within
@@ -44,6 +49,7 @@ from backbone.store.mongo_documents import (
 from backbone.store.mongo_schema import (
     CHECKPOINTS,
     CODEC,
+    FENCES,
     NEWEST_FIRST,
     SERIES,
     Database,
@@ -97,22 +103,40 @@ class MongoStore:
             async for found in known:
                 self._slots.setdefault(found["name"], {})[found["slot"]] = found["generation"]
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def take(self, scope: str) -> Fence:
+        """Count the scope's epochs; a write that is under way under the one before conflicts."""
+        family, layout = layout_of(scope)
+        others = {"$regex": f"^{re.escape(family)}", "$not": re.compile(f"^{re.escape(layout)}")}
+        async with _errors(WRITE_S):
+            await self._database[FENCES].update_many({"_id": others}, {"$inc": {"epoch": 1}})
+            found: Document = await self._database[FENCES].find_one_and_update(  # type: ignore[assignment]
+                {"_id": scope},
+                {"$inc": {"epoch": 1}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        return Fence(scope, int(found["epoch"]))
+
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         """One transaction."""
         operations: dict[str, list[Operation]] = {}
         for number, record in enumerate(records, 1):
             operations.setdefault(record.collection, []).append(as_operation(record))
             if number % CHUNK == 0:
                 await asyncio.sleep(0)
-        await self._write(operations)
+        await self._write(operations, fence)
 
-    async def _write(self, operations: Mapping[str, Sequence[Operation]]) -> None:
+    async def _write(
+        self, operations: Mapping[str, Sequence[Operation]], fence: Fence | None = None
+    ) -> None:
         """Everything or nothing; retried as a whole while an election lasts."""
         if not any(operations.values()):
             return
         database = self._database
 
         async def work(session: AsyncClientSession) -> None:
+            if fence is not None:
+                await _hold(database, fence, session)
             for name, wanted in operations.items():
                 for start in range(0, len(wanted), CHUNK):
                     chunk = wanted[start : start + CHUNK]
@@ -170,7 +194,9 @@ class MongoStore:
         async with _errors(READ_S), cursor.limit(limit) as limited:
             return [as_record(collection, document) async for document in limited]
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: Fence | None = None
+    ) -> None:
         """One transaction; each name has two slots, the older one is overwritten."""
         operations: list[Operation] = []
         slots: dict[str, dict[int, int]] = {}
@@ -188,18 +214,25 @@ class MongoStore:
             key = f"{name}/{slot}"
             operations.append(ReplaceOne({"_id": key}, {"_id": key, **document}, upsert=True))
             await asyncio.sleep(0)
-        await self._write({CHECKPOINTS: operations})
+        await self._write({CHECKPOINTS: operations}, fence)
         self._slots.update(slots)
 
-    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
-        """The newest good and readable generation of each."""
+    async def load_checkpoints(
+        self, readable: Readable = always, wanted: Wanted = always
+    ) -> dict[str, bytes]:
+        """The newest good and readable generation of each; another process may have written it."""
         found: dict[str, bytes] = {}
         async with _errors(OPEN_S):
-            cursor = self._database[CHECKPOINTS].find().sort([("name", 1), ("generation", 1)])
-            async for document in cursor:
-                blob = unframed(bytes(document["data"]))
-                if blob is not None and readable(blob):
-                    found[document["name"]] = blob
+            names = [n for n in await self._database[CHECKPOINTS].distinct("name") if wanted(n)]
+            for start in range(0, len(names), CHUNK):
+                asked = {"name": {"$in": names[start : start + CHUNK]}}
+                cursor = self._database[CHECKPOINTS].find(asked)
+                async for document in cursor.sort([("name", 1), ("generation", 1)]):
+                    name = document["name"]
+                    self._slots.setdefault(name, {})[document["slot"]] = document["generation"]
+                    blob = unframed(bytes(document["data"]))
+                    if blob is not None and readable(blob):
+                        found[name] = blob
         return found
 
     async def sweep(self, now_ms: int) -> int:
@@ -227,6 +260,15 @@ class MongoStore:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+async def _hold(database: Database, fence: Fence, session: AsyncClientSession) -> None:
+    """Part of the transaction: conflicts with whoever takes the scope meanwhile; FencedError."""
+    held = await database[FENCES].update_one(
+        {"_id": fence.scope, "epoch": fence.epoch}, {"$inc": {"writes": 1}}, session=session
+    )
+    if held.matched_count == 0:
+        raise refused(fence)
 
 
 async def _unknown(

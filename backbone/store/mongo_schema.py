@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference, ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from backbone.store.base import COLLECTIONS
@@ -22,8 +23,10 @@ SCHEMA = 1
 MIGRATIONS: Mapping[int, Migration] = {}
 """How to get from a schema to the next; each must be harmless when it runs twice."""
 
+TRIES = 3
 META = "meta"
 CHECKPOINTS = "checkpoints"
+FENCES = "fences"
 STORE_ID = "store"
 SERIES = "series"
 EXPIRY = "expiry"
@@ -72,17 +75,23 @@ RECORD_SCHEMA = _schema(
 CHECKPOINT_SCHEMA = _schema(
     {"name": TEXT, "slot": {"enum": [0, 1]}, "generation": _whole(1), "data": BLOB}
 )
-SCHEMAS = dict.fromkeys(COLLECTIONS, RECORD_SCHEMA) | {CHECKPOINTS: CHECKPOINT_SCHEMA}
+FENCE_SCHEMA = {
+    "$jsonSchema": {
+        "bsonType": "object",
+        "required": ["epoch"],
+        "additionalProperties": False,
+        "properties": {"_id": TEXT, "epoch": _whole(1), "writes": _whole(0)},
+    }
+}
+SCHEMAS = dict.fromkeys(COLLECTIONS, RECORD_SCHEMA) | {
+    CHECKPOINTS: CHECKPOINT_SCHEMA,
+    FENCES: FENCE_SCHEMA,
+}
 
 
 async def prepare(database: Database, source: str) -> None:
     """Create what is missing and bring an older schema up to date; refuse another source first."""
-    meta: Document = await database[META].find_one_and_update(  # type: ignore[assignment]
-        {"_id": STORE_ID},
-        {"$setOnInsert": {"source": source, "schema": SCHEMA}},
-        upsert=True,
-        return_document=ReturnDocument.AFTER,
-    )
+    meta = await _meta(database, source)
     check(meta, database.name, source)
     await _collections(database)
     for version in range(int(meta["schema"]), SCHEMA):
@@ -90,6 +99,20 @@ async def prepare(database: Database, source: str) -> None:
         await database[META].update_one(
             {"_id": STORE_ID, "schema": version}, {"$set": {"schema": version + 1}}
         )
+
+
+async def _meta(database: Database, source: str) -> Document:
+    """What the database says of itself; of several processes that begin at once one says it."""
+    first = {"$setOnInsert": {"source": source, "schema": SCHEMA}}
+    found: Document | None = None
+    for _ in range(TRIES):
+        with contextlib.suppress(DuplicateKeyError):
+            found = await database[META].find_one_and_update(
+                {"_id": STORE_ID}, first, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        if found is not None:
+            return found
+    raise StoreError(f"database {database.name} can't be begun")
 
 
 async def verify(database: Database, source: str) -> None:

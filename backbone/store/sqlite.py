@@ -20,15 +20,31 @@ import msgspec
 from backbone.store.base import (
     APPEND_ONLY,
     COLLECTIONS,
+    Fence,
     Key,
     Query,
     Readable,
     Record,
+    Wanted,
     always,
     kept_revision,
+    layout_of,
 )
 from backbone.store.frame import framed, unframed
 from backbone.store.memory import encode_body
+from backbone.store.sqlite_statements import (
+    APPEND,
+    FIXED_TABLES,
+    ONLY_APPENDED,
+    OUTDATE,
+    SCAN,
+    SELECT,
+    TABLE,
+    TAKE,
+    UPSERT,
+    Durable,
+    Transaction,
+)
 from orderflow.encoding import INT64_MAX
 from orderflow.errors import StoreError
 
@@ -37,56 +53,6 @@ BUSY_S = 5.0
 ENCODED_PER_TURN = 50
 """Bodies encoded before the event loop may turn."""
 T = TypeVar("T")
-
-TABLE = """
-CREATE TABLE IF NOT EXISTS {name} (
-  series INTEGER NOT NULL, start_ms INTEGER NOT NULL, kept_revision INTEGER NOT NULL,
-  revision INTEGER NOT NULL, applied_through_ms INTEGER NOT NULL,
-  published_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, body BLOB NOT NULL,
-  PRIMARY KEY (series, start_ms, kept_revision)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS {name}_expiry ON {name} (expires_at_ms);
-"""
-FIXED_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS series (
-  id INTEGER PRIMARY KEY, instrument TEXT NOT NULL, timeframe TEXT NOT NULL,
-  UNIQUE (instrument, timeframe)
-);
-CREATE TABLE IF NOT EXISTS checkpoints (
-  name TEXT NOT NULL, slot INTEGER NOT NULL, generation INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (name, slot)
-) WITHOUT ROWID;
-"""
-UPSERT = """
-INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (series, start_ms, kept_revision) DO UPDATE SET
-  revision = excluded.revision, applied_through_ms = excluded.applied_through_ms,
-  published_at_ms = excluded.published_at_ms, expires_at_ms = excluded.expires_at_ms,
-  body = excluded.body
-WHERE (excluded.revision, excluded.applied_through_ms, excluded.published_at_ms)
-  >= (revision, applied_through_ms, published_at_ms)
-"""
-APPEND = "INSERT OR IGNORE INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-ONLY_APPENDED = """
-CREATE TRIGGER IF NOT EXISTS {name}_unchanged BEFORE UPDATE ON {name}
-BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS {name}_unremoved BEFORE DELETE ON {name}
-WHEN old.expires_at_ms > CAST(strftime('%s', 'now') AS INTEGER) * 1000
-BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;
-"""
-SELECT = """
-SELECT start_ms, max(revision), applied_through_ms, published_at_ms, expires_at_ms, body
-FROM {name} WHERE series = ? AND start_ms >= ? AND start_ms < ? AND expires_at_ms > ?
-AND published_at_ms <= ?
-GROUP BY start_ms ORDER BY start_ms DESC LIMIT ?
-"""
-
-SCAN = """
-SELECT start_ms, revision, applied_through_ms, published_at_ms, expires_at_ms, body
-FROM {name} WHERE series = ? AND (start_ms, kept_revision) > (?, ?)
-ORDER BY start_ms, kept_revision LIMIT ?
-"""
 
 
 class SqliteStore:
@@ -99,7 +65,6 @@ class SqliteStore:
         self._write: sqlite3.Connection | None = None
         self._read: sqlite3.Connection | None = None
         self._series: dict[tuple[str, str], int] = {}
-        self._generation = 0
 
     async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._run(self._writer, lambda: work(self._opened(self._write)))
@@ -153,23 +118,36 @@ class SqliteStore:
         connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows)
         for number, instrument, timeframe in connection.execute("SELECT * FROM series"):
             self._series[instrument, timeframe] = number
-        newest = connection.execute("SELECT max(generation) FROM checkpoints").fetchone()[0]
-        self._generation = newest or 0
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def take(self, scope: str) -> Fence:
+        """Count the scope's epochs, durably."""
+        return await self._on_writer(lambda connection: self._take(connection, scope))
+
+    def _take(self, connection: sqlite3.Connection, scope: str) -> Fence:
+        family, layout = layout_of(scope)
+        with Durable(connection), Transaction(connection):
+            connection.execute(OUTDATE, {"family": family, "layout": layout})
+            (epoch,) = connection.execute(TAKE, (scope,)).fetchone()
+        return Fence(scope, int(epoch))
+
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         """One transaction."""
         bodies: list[bytes] = []
         for record in records:
             bodies.append(encode_body(record))
             if len(bodies) % ENCODED_PER_TURN == 0:
                 await asyncio.sleep(0)
-        await self._on_writer(lambda connection: self._put(connection, records, bodies))
+        await self._on_writer(lambda connection: self._put(connection, records, bodies, fence))
 
     def _put(
-        self, connection: sqlite3.Connection, records: Sequence[Record], bodies: Sequence[bytes]
+        self,
+        connection: sqlite3.Connection,
+        records: Sequence[Record],
+        bodies: Sequence[bytes],
+        fence: Fence | None,
     ) -> None:
         numbers: dict[tuple[str, str], int] = {}
-        with _Transaction(connection):
+        with Transaction(connection, fence):
             for record, body in zip(records, bodies, strict=True):
                 kept = kept_revision(record)
                 series = (record.instrument, record.timeframe)
@@ -246,40 +224,50 @@ class SqliteStore:
                 break
         return found
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: Fence | None = None
+    ) -> None:
         """One durable transaction; each name has two slots, the older one is overwritten."""
-        await self._on_writer(lambda connection: self._save(connection, checkpoints))
+        await self._on_writer(lambda connection: self._save(connection, checkpoints, fence))
 
-    def _save(self, connection: sqlite3.Connection, checkpoints: Mapping[str, bytes]) -> None:
-        connection.execute("PRAGMA synchronous=FULL")
-        try:
-            self._generation += 1
-            with _Transaction(connection):
-                for name, blob in checkpoints.items():
-                    slots = dict(
-                        connection.execute(
-                            "SELECT slot, generation FROM checkpoints WHERE name = ?", (name,)
-                        )
-                    )
-                    slot = min((0, 1), key=lambda slot: slots.get(slot, -1))
+    def _save(
+        self,
+        connection: sqlite3.Connection,
+        checkpoints: Mapping[str, bytes],
+        fence: Fence | None,
+    ) -> None:
+        with Durable(connection), Transaction(connection, fence):
+            for name, blob in checkpoints.items():
+                slots = dict(
                     connection.execute(
-                        "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
-                        (name, slot, self._generation, framed(blob)),
+                        "SELECT slot, generation FROM checkpoints WHERE name = ?", (name,)
                     )
-        finally:
-            connection.execute("PRAGMA synchronous=NORMAL")
+                )
+                slot = min((0, 1), key=lambda slot: slots.get(slot, -1))
+                generation = max(slots.values(), default=0) + 1
+                connection.execute(
+                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
+                    (name, slot, generation, framed(blob)),
+                )
 
-    async def load_checkpoints(self, readable: Readable = always) -> dict[str, bytes]:
+    async def load_checkpoints(
+        self, readable: Readable = always, wanted: Wanted = always
+    ) -> dict[str, bytes]:
         """The newest good and readable generation of each."""
-        return await self._on_writer(lambda connection: self._load(connection, readable))
+        return await self._on_writer(lambda connection: self._load(connection, readable, wanted))
 
-    def _load(self, connection: sqlite3.Connection, readable: Readable) -> dict[str, bytes]:
+    def _load(
+        self, connection: sqlite3.Connection, readable: Readable, wanted: Wanted
+    ) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
-        for name, data in connection.execute(
-            "SELECT name, data FROM checkpoints ORDER BY name, generation"
-        ):
-            if (blob := unframed(data)) is not None and readable(blob):
-                found[name] = blob
+        names = connection.execute("SELECT DISTINCT name FROM checkpoints ORDER BY name").fetchall()
+        for name in [name for (name,) in names if wanted(name)]:
+            for (data,) in connection.execute(
+                "SELECT data FROM checkpoints WHERE name = ? ORDER BY generation DESC", (name,)
+            ):
+                if (blob := unframed(data)) is not None and readable(blob):
+                    found[name] = blob
+                    break
         return found
 
     async def sweep(self, now_ms: int) -> int:
@@ -331,19 +319,3 @@ def _record(collection: str, instrument: str, timeframe: str, row: Sequence[Any]
         expires_at_ms=expires_at_ms,
         body=msgspec.msgpack.decode(body),
     )
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the body failed."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.connection.execute("COMMIT")
-        elif self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")

@@ -143,6 +143,6 @@ def test_shapes_are_bounded() -> None:
 
 def test_known_numbers() -> None:
     """Numbers that nats-server 2.15 gave."""
-    assert partition_of("binance:perp:BTCUSDT", 4) == 3
+    assert partition_of("binance:perp:BTCUSDT", 4) == 0
     assert partition_of("bybit:spot:1000PEPEUSDT", 4) == 2
-    assert partition_of(["bybit", "perp", "BTCUSDT-26DEC26"], 4) == 0
+    assert partition_of(["bybit", "perp", "BTCUSDT-26DEC26"], 4) == 3

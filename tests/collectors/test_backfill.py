@@ -14,6 +14,7 @@ import pytest
 from backbone.clock import VenueClock
 from collectors.backfill import RepairWorker, Source
 from collectors.budget import Budget
+from collectors.leading import Leading
 from collectors.listing import Listed
 from collectors.rest import RestClient
 from collectors.venues import VENUES
@@ -36,7 +37,7 @@ async def client(rest: Any) -> AsyncIterator[RestClient]:
 @pytest.fixture
 async def repair(bus: Any, trades: Any, client: RestClient) -> AsyncIterator[Callable[..., Any]]:
     """Ask for one repair of an instrument and wait for its answer."""
-    worker = RepairWorker(bus, "collector-test")
+    worker = RepairWorker(bus, "collector-test", Leading())
     task = asyncio.create_task(worker.run())
     await asyncio.sleep(0)
     clock = VenueClock()
@@ -290,7 +291,7 @@ async def test_no_id_is_fetched_twice(
     """A hole that is asked for again while it is being filled goes on where that stands: once its
     end is known, and once more after it has shrunk."""
     rest.routes = {AGG: aggregates(1, 9_000), "/api/v3/klines": candles}
-    worker = RepairWorker(bus, "collector-test")
+    worker = RepairWorker(bus, "collector-test", Leading())
     clock = VenueClock()
     clock.observe(T0 + 3 * MINUTE)
     source = Source(VENUES["binance"][Market.SPOT], client, clock, {"BTCUSDT": Listed(spot, 0)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +27,7 @@ from backbone.store.base import (
     Store,
     key_of,
 )
-from orderflow.errors import StoreError
+from orderflow.errors import FencedError, StoreError
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -276,3 +277,71 @@ def _any_query(draw: random.Random) -> Query:
         now_ms=LATER_MS + draw.randrange(0, 100),
         limit=draw.choice((1, 3, 1_000)),
     )
+
+
+async def test_a_former_owner_writes_nothing(store: Store) -> None:
+    """Once a scope is taken again, every write under the fence before is refused as a whole, and
+    the new owner's are not; other scopes and writes without a fence go on."""
+    before, other = await store.take("parts-2/0"), await store.take("parts-2/1")
+    await store.put([record(1)], before)
+    await store.save_checkpoints({"a": b"1"}, before)
+    after = await store.take("parts-2/0")
+    assert after.epoch > before.epoch
+    with pytest.raises(FencedError):
+        await store.put([record(2)], before)
+    with pytest.raises(FencedError):
+        await store.save_checkpoints({"a": b"2", "b": b"2"}, before)
+    await store.put([record(3)], after)
+    await store.put([record(4)], other)
+    await store.put([record(5)])
+    await store.save_checkpoints({"a": b"3"}, after)
+    assert [r.start_ms for r in await store.query(query())] == [1, 3, 4, 5]
+    assert await store.load_checkpoints() == {"a": b"3"}
+
+
+async def test_a_fence_outlives_its_process(settings: Settings, store: Store) -> None:
+    """Another process takes over: it reads the newest checkpoints of the names it wants, and what
+    it saves is newer than what the one before it saved, whoever opened the store first."""
+    if settings.store == "memory":
+        pytest.skip("a store of one process")
+    before = await store.take("p-1/0")
+    successor = STORES[settings.store](settings, "live")
+    await successor.open("live")
+    try:
+        for number in range(5):
+            await store.save_checkpoints({"a": b"%d" % number, "c": b"c"}, before)
+        after = await successor.take("p-1/0")
+        assert await successor.load_checkpoints(wanted="a".__eq__) == {"a": b"4"}
+        await successor.save_checkpoints({"a": b"5"}, after)
+        with pytest.raises(FencedError):
+            await store.save_checkpoints({"a": b"late"}, before)
+        assert await store.load_checkpoints() == {"a": b"5", "c": b"c"}
+        assert (await store.take("p-1/0")).epoch > after.epoch
+    finally:
+        await successor.close()
+
+
+async def test_taking_a_scope_ends_a_write_under_way(store: Store) -> None:
+    """A write that began before the scope was taken is whole or not there at all."""
+    before = await store.take("p-1/0")
+    records = [record(start) for start in range(200)]
+    writing = asyncio.create_task(store.put(records, before))
+    await store.take("p-1/0")
+    refused = (await asyncio.gather(writing, return_exceptions=True))[0]
+    found = await store.query(query(limit=500))
+    assert len(found) == (0 if isinstance(refused, FencedError) else 200)
+    assert refused is None or isinstance(refused, FencedError)
+
+
+async def test_another_layout_ends_all_owners_of_the_one_before(store: Store) -> None:
+    """Whoever takes a part of another number of parts makes writes of every part before refused,
+    those of its own layout and of other families go on."""
+    before = [await store.take(f"parts-3/{number}") for number in range(3)]
+    other = await store.take("others-3/0")
+    first = await store.take("parts-12/0")
+    second = await store.take("parts-12/1")
+    for fence in before:
+        with pytest.raises(FencedError):
+            await store.put([record(1)], fence)
+    for fence in (first, second, other):
+        await store.put([record(2)], fence)

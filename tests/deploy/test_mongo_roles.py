@@ -37,16 +37,17 @@ from backbone.store.base import (
     Record,
 )
 from backbone.store.mongo import MongoStore
-from backbone.store.mongo_schema import CHECKPOINTS, META
+from backbone.store.mongo_schema import CHECKPOINTS, FENCES, META
 from mcp_server.access.usage import Usage
 
 DATABASE = "wadm"
 PROCESSOR, SERVER = "wadmProcessor", "wadmServer"
-EVERYTHING = {*COLLECTIONS, CHECKPOINTS, META}
+EVERYTHING = {*COLLECTIONS, CHECKPOINTS, FENCES, META}
 READS = {"find", "collStats", "dbStats", "listCollections", "listIndexes"}
 MAKES = {"createCollection", "createIndex", "collMod"}
 ACTIONS = {
     "find": {"find"},
+    "distinct": {"find"},
     "aggregate": {"find"},
     "insert": {"insert"},
     "update": {"update"},
@@ -189,7 +190,9 @@ async def test_processor(server: MongoServer, document: Any, heard: Heard) -> No
     store = MongoStore(server.uri("processor", "processor-word"), DATABASE)
     await store.open("live")
     await store.put([record(name) for name in COLLECTIONS])
-    await store.save_checkpoints({"a": b"1"})
+    fence = await store.take("partitions-2/0")
+    await store.put([record()], fence)
+    await store.save_checkpoints({"a": b"1"}, fence)
     await store.load_checkpoints()
     await store.query(Query(FOOTPRINTS, "v:spot:A", "1m", 0, 10**6, wall_ms()))
     await store.sweep(wall_ms())

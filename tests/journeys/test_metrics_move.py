@@ -155,7 +155,7 @@ async def hurt(trip: Journey, faults: FaultPlan, monkeypatch: pytest.MonkeyPatch
         await gate.wait()
         await publish(topic, messages)
 
-    async def full(records: Any) -> None:
+    async def full(records: Any, fence: Any = None) -> None:
         raise StoreError("no room")
 
     monkeypatch.setattr(system.bus, "publish", slow)

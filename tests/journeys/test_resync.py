@@ -17,7 +17,7 @@ from backbone.bus.base import UPDATES
 from backbone.bus.nats import NatsBus
 from backbone.live import LiveView
 from backbone.settings import read_settings
-from backbone.store.base import Record
+from backbone.store.base import Fence, Record
 from backbone.store.memory import MemoryStore
 from collectors.service import CollectorService
 from orderflow.content import bar_hash
@@ -48,10 +48,10 @@ class SlowStore(MemoryStore):
         self.free = asyncio.Event()
         self.free.set()
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         """Waits while writes are held up."""
         await self.free.wait()
-        await super().put(records)
+        await super().put(records, fence)
 
 
 class Parts:

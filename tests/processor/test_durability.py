@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from backbone.bus.base import TRADES
 from backbone.bus.memory import MemoryBus
 from backbone.settings import Settings
-from backbone.store.base import FOOTPRINTS, Query, Record
+from backbone.store.base import FOOTPRINTS, Fence, Query, Record
 from backbone.store.memory import MemoryStore
 from backbone.store.sqlite import SqliteStore
 from orderflow.encoding import bar_from_body, bar_to_body
@@ -50,13 +50,15 @@ class Trap(MemoryStore):
             self.tripped = True
             raise self.error
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         self._step()
-        await super().put(records)
+        await super().put(records, fence)
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: Fence | None = None
+    ) -> None:
         self._step()
-        await super().save_checkpoints(checkpoints)
+        await super().save_checkpoints(checkpoints, fence)
 
     async def sweep(self, now_ms: int) -> int:
         self._step()

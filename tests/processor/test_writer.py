@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backbone.store.base import FAR_FUTURE_MS, FOOTPRINTS, Record
+from backbone.store.base import FAR_FUTURE_MS, FOOTPRINTS, Fence, Record
 from backbone.store.memory import MemoryStore
 from orderflow.errors import StoreError
 from processor.engine import Engine
+from processor.share import Share
 from processor.writer import FEWEST_RECORDS, PUT_RECORDS, Writer
 
 INSTRUMENT = "somewhere:spot:ABCUSDT"
@@ -17,10 +18,10 @@ AT_ONCE = 2 * FEWEST_RECORDS
 class SlowStore(MemoryStore):
     """Can't take more than a few records in its time limit."""
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         if len(records) > AT_ONCE:
             raise StoreError("too slow")
-        await super().put(records)
+        await super().put(records, fence)
 
 
 async def test_a_slow_store_gets_fewer_at_a_time() -> None:
@@ -28,7 +29,7 @@ async def test_a_slow_store_gets_fewer_at_a_time() -> None:
     store = SlowStore()
     await store.open("simulated")
     now_ms = 0
-    writer = Writer(Engine({}), store, lambda name: None, lambda: now_ms, apart=False)
+    writer = Writer(Engine({}), store, lambda name: None, lambda: now_ms, Share(), apart=False)
     count = 2 * PUT_RECORDS
     writer.later(
         [

@@ -48,10 +48,11 @@ class House:
 
     async def start(self, name: str, *more: str) -> None:
         """`collect binance`, `process` or `serve`; a second one of a kind is `serve-b`."""
-        part = name.partition("-")[0]
+        part, _, instance = name.partition("-")
         role = {"collect": collector_role("binance"), "process": PROCESSOR, "serve": SERVER}[part]
         port = "port" if part == "serve" else "health_port"
         settings = self.common | {port: str(self.ports.setdefault(name, free_port()))}
+        settings["instance"] = instance
         environ = {f"WADM_{key.upper()}": value for key, value in settings.items()}
         words = ["binance"] if part == "collect" else ["--simulated"]
         with (self.folder / f"{name}.log").open("ab") as log:

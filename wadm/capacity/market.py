@@ -21,7 +21,7 @@ from backbone.bus.base import TRADES
 from backbone.bus.memory import MemoryBus
 from backbone.bus.wire import decode, encode
 from backbone.settings import Settings
-from backbone.store.base import Record
+from backbone.store.base import Fence, Record
 from backbone.store.memory import MemoryStore
 from backbone.updates import Update
 from orderflow.packed import pack
@@ -96,9 +96,9 @@ class Weighing(MemoryStore):
         super().__init__()
         self.seen: list[Record] = []
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Record], fence: Fence | None = None) -> None:
         """Remember or forget."""
-        await super().put([r for r in records if r.instrument not in WEIGHED])
+        await super().put([r for r in records if r.instrument not in WEIGHED], fence)
         self.seen += [record for record in records if record.instrument == NAMES[0]]
 
 

@@ -6,12 +6,13 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from backbone.bus.memory import MemoryBus
 from backbone.clock import VenueClock
 from backbone.settings import Settings
-from backbone.store.base import Query, Record, Store
+from backbone.store import base
+from backbone.store.base import Query, Readable, Record, Store, Wanted, always
 from backbone.store.memory import MemoryStore
 from collectors.service import CollectorService
 from collectors.session import Timers
@@ -69,23 +70,31 @@ class Fence(MemoryStore):
             self._seen["store_failed"] += 1
             raise StoreError("injected")
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def take(self, scope: str) -> base.Fence:
+        """As the real one."""
+        return await self.real.take(scope)
+
+    async def put(self, records: Sequence[Record], fence: base.Fence | None = None) -> None:
         """As the real one."""
         await self._reach()
-        await self.real.put(records)
+        await self.real.put(records, fence)
 
     async def query(self, query: Query) -> list[Record]:
         """As the real one."""
         return await self.real.query(query)
 
-    async def save_checkpoints(self, checkpoints: Mapping[str, bytes]) -> None:
+    async def save_checkpoints(
+        self, checkpoints: Mapping[str, bytes], fence: base.Fence | None = None
+    ) -> None:
         """As the real one."""
         await self._reach()
-        await self.real.save_checkpoints(checkpoints)
+        await self.real.save_checkpoints(checkpoints, fence)
 
-    async def load_checkpoints(self, readable: Any = lambda blob: True) -> dict[str, bytes]:
+    async def load_checkpoints(
+        self, readable: Readable = always, wanted: Wanted = always
+    ) -> dict[str, bytes]:
         """As the real one."""
-        return await self.real.load_checkpoints(readable)
+        return await self.real.load_checkpoints(readable, wanted)
 
     async def sweep(self, now_ms: int) -> int:
         """Nothing expires in an hour, so only long runs do it."""

@@ -1,0 +1,134 @@
+"""Holder: one process among others of its kind, and the keys it owns.
+
+It says that it is there, looks who else is, and asks `wanted` which keys are its own among these
+members. For a key that it gets it calls `begin`, which returns at once; for one that it must give
+up or has lost it awaits `end`, and releases the lease after that, so that whoever takes it finds
+everything done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from backbone.clock import Monotonic, monotonic_s
+from backbone.leases.base import BEAT_S, TTL_S, Leases
+from orderflow.errors import BusError
+
+log = structlog.get_logger()
+Wanted = Callable[[frozenset[str]], frozenset[str]]
+Begin = Callable[[str], None]
+End = Callable[[str], Awaitable[None]]
+
+
+class Holder:
+    """Runs until cancelled."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        kind: str,
+        member: str,
+        wanted: Wanted,
+        begin: Begin,
+        end: End,
+        monotonic: Monotonic = monotonic_s,
+    ) -> None:
+        self.leases = leases
+        self.kind = kind
+        self.member = member
+        self.known: frozenset[str] = frozenset()
+        self._wanted, self._begin, self._end = wanted, begin, end
+        self._monotonic = monotonic
+        self._revisions: dict[str, int] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._told_s: float | None = None
+        self._patient_until_s = 0.0
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """What is owned now, and not about to be handed over."""
+        return frozenset(self._revisions.keys() - self._ending.keys())
+
+    async def run(self) -> None:
+        """Until cancelled; then everything is finished and given back."""
+        try:
+            while True:
+                began_s = self._monotonic()
+                try:
+                    await self._turn()
+                except BusError as error:
+                    log.info("leases.away", kind=self.kind, reason=str(error))
+                passed_s = self._monotonic() - began_s
+                await asyncio.sleep(max(BEAT_S / 10, BEAT_S - passed_s))
+        finally:
+            await self._give_back()
+
+    async def _turn(self) -> None:
+        """One look: be there, keep what is ours, hand over what is not, take what is free."""
+        await self.leases.present(self.kind, self.member)
+        now_s = self._monotonic()
+        if self._told_s is not None and now_s - self._told_s > TTL_S:
+            # The broker was away for everybody or for us: others may not have been heard yet.
+            self._patient_until_s = now_s + TTL_S
+        self._told_s = now_s
+        self.known = await self.leases.members(self.kind) | {self.member}
+        for key in sorted(self._revisions):
+            await self._keep(key)
+        wanted = self._wanted(self.known)
+        for key in sorted(self.keys - wanted):
+            log.info("leases.hands_over", kind=self.kind, owned=key)
+            self._ending[key] = asyncio.create_task(self._finish(key))
+        if now_s >= self._patient_until_s:
+            for key in sorted(wanted - self._revisions.keys()):
+                await self._take(key)
+
+    async def _keep(self, key: str) -> None:
+        """Ours for another TTL_S. A lease that ran out is taken again where nobody else did: what
+        was done meanwhile stands or falls with the fence of the store, not with the lease."""
+        known = self._revisions.get(key)
+        if known is None:
+            return
+        revision = await self.leases.keep(self.kind, key, self.member, known)
+        if revision is None and key in self._revisions:
+            revision = await self.leases.take(self.kind, key, self.member)
+        if key not in self._revisions:
+            # Its work ended meanwhile, and it was released at the revision of before.
+            if revision is not None:
+                await self.leases.release(self.kind, key, revision)
+            return
+        if revision is not None:
+            self._revisions[key] = revision
+            return
+        del self._revisions[key]
+        log.warning("leases.lost", kind=self.kind, owned=key)
+        if key not in self._ending:
+            self._ending[key] = asyncio.create_task(self._finish(key))
+
+    async def _take(self, key: str) -> None:
+        revision = await self.leases.take(self.kind, key, self.member)
+        if revision is not None:
+            self._revisions[key] = revision
+            log.info("leases.taken", kind=self.kind, owned=key)
+            self._begin(key)
+
+    async def _finish(self, key: str) -> None:
+        """End the work; the lease is kept meanwhile, and then anybody's."""
+        try:
+            await self._end(key)
+        finally:
+            self._ending.pop(key, None)
+            revision = self._revisions.pop(key, None)
+            if revision is not None:
+                with contextlib.suppress(BusError):
+                    await self.leases.release(self.kind, key, revision)
+
+    async def _give_back(self) -> None:
+        """Others may take what is ours as soon as each of it is finished."""
+        with contextlib.suppress(BusError):
+            await self.leases.leave(self.kind, self.member)
+        works = [self._ending.get(key) or self._finish(key) for key in sorted(self._revisions)]
+        await asyncio.gather(*works, return_exceptions=True)
