@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from bench import edge, engine, indicators, mcp, profiles, road, stream
+from bench import drain, edge, engine, indicators, mcp, profiles, road, stream
 from bench.goals import Goal, console, show, write
 
 Part = Callable[..., tuple[list[Goal], dict[str, Any]]]
@@ -23,6 +23,7 @@ PARTS: dict[str, Part] = {
     "mcp": mcp.measured,
     "stream": stream.measured,
     "edge": edge.measured,
+    "drain": drain.measured,
 }
 
 
