@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: dashboard page-bench shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
+.PHONY: test-cluster dashboard page-bench shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -100,6 +100,9 @@ client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile n
 
 chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
 	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
+
+test-cluster: $(STAMP) ## The contract of the bus on three real brokers, and a leader killed
+	CLUSTER=1 $(BIN)/python -m pytest -q -s tests/contracts/test_bus.py tests/backbone/test_nats_cluster.py
 
 whole-day: $(STAMP) ## The real day through compose's parts as processes and nginx: 24 exact candles
 	WHOLE_DAY=1 $(BIN)/python -m pytest -q tests/journeys/test_public_port.py

@@ -52,7 +52,8 @@ class Settings:
         "wadm", "Database of live data; simulated data goes to its name with _simulated."
     )
     nats_url: str = _setting(
-        "tls://127.0.0.1:4222", "Bus between processes, for wadm collect, process and serve."
+        "tls://127.0.0.1:4222",
+        "Bus between processes, for wadm collect, process and serve; nodes of a cluster by comma.",
     )
     nats_ca_file: str = _setting("", "Certificate that the bus is verified with.")
     nats_cert_file: str = _setting("", "Certificate of this process: its role on the bus.")

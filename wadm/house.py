@@ -84,11 +84,15 @@ def secrets(
     ),
     nats_hosts: Hosts = "nats",
     mongo_hosts: Hosts = "mongo1,mongo2,mongo3",
+    nats_nodes: Annotated[
+        str, typer.Option(help="Hosts of a cluster of three brokers, by comma; empty: one broker.")
+    ] = "",
 ) -> None:
     """Make certificates, passwords and the broker's configuration, once."""
     from wadm.secrets import make_secrets
 
-    names = make_secrets(folder, mount, nats_hosts.split(","), mongo_hosts.split(","))
+    nodes = [name for name in nats_nodes.split(",") if name]
+    names = make_secrets(folder, mount, nats_hosts.split(","), mongo_hosts.split(","), nodes)
     notes.print(f"{len(names)} files in {folder}; keep ca.key away from the machines")
 
 

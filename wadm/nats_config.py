@@ -120,14 +120,15 @@ def _leases(keys: str) -> list[str]:
     ]
 
 
-CONFIG = Template("""# Made by `wadm secrets`: one node, TLS, a certificate of a role for everybody.
-server_name: wadm
+CONFIG = Template("""# Made by `wadm secrets`: TLS, a certificate of a role for everybody.
+server_name: $name
 listen: "$listen"
 max_payload: 8MB
 max_connections: 64
+$advertise
 tls {
-  cert_file: "$folder/nats.pem"
-  key_file: "$folder/nats.key"
+  cert_file: "$folder/$name.pem"
+  key_file: "$folder/$name.key"
   ca_file: "$folder/ca.pem"
   min_version: "1.2"
   verify_and_map: true
@@ -145,6 +146,21 @@ $users
     { user: "$operator" }
   ]
 }
+$cluster""")
+CLUSTER = Template("""# Only a node's certificate names a host of the routes: no role can join.
+cluster {
+  name: wadm
+  listen: "$listen"
+  tls {
+    cert_file: "$folder/$name.pem"
+    key_file: "$folder/$name.key"
+    ca_file: "$folder/ca.pem"
+    min_version: "1.2"
+    verify_cert_and_check_known_urls: true
+    timeout: 5
+  }
+  routes = [ $routes ]
+}
 """)
 USER = Template("""    { user: "$name", permissions: {
         publish: { allow: [$publish] }
@@ -152,7 +168,23 @@ USER = Template("""    { user: "$name", permissions: {
     } }""")
 
 
-def nats_config(folder: Path, listen: str, store: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A broker: its name, which is its certificate's, and where it listens.
+
+    In a cluster also where it listens to the others, what clients are told to call it, and the
+    other nodes (host:port of their routes).
+    """
+
+    name: str
+    listen: str
+    store: Path
+    cluster_listen: str = ""
+    advertise: str = ""
+    routes: tuple[str, ...] = ()
+
+
+def nats_config(folder: Path, node: Node) -> str:
     """The file for `nats-server -c`; `folder` holds the certificates where the broker runs."""
     from wadm.certificates import subject
 
@@ -164,10 +196,19 @@ def nats_config(folder: Path, listen: str, store: Path) -> str:
         )
         for role in roles()
     ]
-    return CONFIG.substitute(
-        listen=listen,
+    cluster = CLUSTER.substitute(
+        listen=node.cluster_listen,
         folder=folder,
-        store=store,
+        name=node.name,
+        routes=", ".join(f'"nats-route://{route}"' for route in node.routes),
+    )
+    return CONFIG.substitute(
+        name=node.name,
+        listen=node.listen,
+        folder=folder,
+        store=node.store,
+        advertise=f'client_advertise: "{node.advertise}"' if node.routes else "",
         users="\n".join(users),
         operator=subject(OPERATOR),
+        cluster=cluster if node.routes else "",
     )

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 
 from orderflow.errors import ConfigError
 from wadm.certificates import Authority, write_private, write_public
-from wadm.nats_config import OPERATOR, PROCESSOR, SERVER, nats_config, roles
+from wadm.nats_config import OPERATOR, PROCESSOR, SERVER, Node, nats_config, roles
 
 AUTHORITY = "ca"
 BROKER, DATABASE, LIMITS = "nats", "mongo", "valkey"
@@ -22,28 +22,38 @@ MONGO_USERS = ("root", PROCESSOR, SERVER)
 SET_NAME = "rs0"
 KEY_FILE_BYTES = 741
 """988 characters in base64; `mongod --keyFile` takes at most 1,024."""
-NATS_PORT, MONGO_PORT, LIMITS_PORT = 4_222, 27_017, 6_379
+NATS_PORT, ROUTES_PORT, MONGO_PORT, LIMITS_PORT = 4_222, 6_222, 27_017, 6_379
+BROKER_DATA = Path("/data")
+CLUSTER_NODES = 3
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def make_secrets(
-    folder: Path, mount: Path, nats_hosts: Sequence[str], mongo_hosts: Sequence[str]
+    folder: Path,
+    mount: Path,
+    nats_hosts: Sequence[str],
+    mongo_hosts: Sequence[str],
+    nats_nodes: Sequence[str] = (),
 ) -> list[str]:
-    """Everything, into an empty folder; `mount` is where the processes see it. Names of files."""
+    """Everything, into an empty folder; `mount` is where the processes see it. Names of files.
+
+    With `nats_nodes`, three names, also what a cluster of brokers needs: NODE.conf for each."""
+    if nats_nodes and len(set(nats_nodes)) != CLUSTER_NODES:
+        raise ConfigError(f"a cluster of brokers has {CLUSTER_NODES} nodes with different names")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty: what is in use is never overwritten")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     authority = Authority.made()
     authority.pair.write(folder, AUTHORITY)
-    authority.issue(BROKER, [*nats_hosts, *LOOPBACK]).write(folder, BROKER)
+    for node in (Node(BROKER, f"0.0.0.0:{NATS_PORT}", BROKER_DATA), *cluster(nats_nodes)):
+        hosts = [*nats_nodes, *LOOPBACK] if node.routes else [*nats_hosts, *LOOPBACK]
+        authority.issue(node.name, hosts).write(folder, node.name)
+        write_public(folder / f"{node.name}.conf", nats_config(mount, node).encode())
     database = authority.issue(DATABASE, [*mongo_hosts, *LOOPBACK])
     write_private(folder / f"{DATABASE}.pem", database.certificate + database.key)
     for name in (OPERATOR, *(role.name for role in roles())):
         authority.issue(name).write(folder, name)
-    listen = f"0.0.0.0:{NATS_PORT}"
-    config = nats_config(mount, listen, Path("/data"))
-    write_public(folder / "nats.conf", config.encode())
     key = base64.b64encode(secrets.token_bytes(KEY_FILE_BYTES))
     write_private(folder / f"{DATABASE}.keyfile", key)
     for user in MONGO_USERS:
@@ -53,6 +63,21 @@ def make_secrets(
         write_private(folder / f"{DATABASE}-{user}.uri", uri.encode())
     _limits(folder, mount, authority)
     return sorted(path.name for path in folder.iterdir())
+
+
+def cluster(names: Sequence[str]) -> list[Node]:
+    """The nodes of a cluster whose hosts have these names."""
+    return [
+        Node(
+            name,
+            f"0.0.0.0:{NATS_PORT}",
+            BROKER_DATA,
+            cluster_listen=f"0.0.0.0:{ROUTES_PORT}",
+            advertise=f"{name}:{NATS_PORT}",
+            routes=tuple(f"{other}:{ROUTES_PORT}" for other in names),
+        )
+        for name in names
+    ]
 
 
 def _limits(folder: Path, mount: Path, authority: Authority) -> None:

@@ -8,6 +8,8 @@ where the implementation outlives its process.
 A reader that keeps the position of what it has made durable passes it as `after` and reads on
 behind it; `Subscription.gapless` says whether the bus still had everything since.
 
+Trades of one instrument that were published together may arrive as one batch.
+
 A reader of a partition gets the messages of its instruments and those that are about several, in
 the topic's order; positions are the topic's own, whoever reads.
 """

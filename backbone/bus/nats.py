@@ -1,4 +1,4 @@
-"""NatsBus: topics between processes, on one JetStream node.
+"""NatsBus: topics between processes, on one JetStream node or a cluster of three.
 
 Every topic is a stream. A publisher waits until the stream has stored its packet and repeats it
 under the same id while the broker is away or full; a reader pulls at its own pace and is put back
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,27 +20,26 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
-from nats.js.errors import APIError, NoStreamResponseError
 
 from backbone.breaker import Breaker, BreakerStatus
 from backbone.bus.base import FROM_ACK
+from backbone.bus.nats_publisher import Publisher
 from backbone.bus.nats_reader import NatsSubscription
 from backbone.bus.nats_socket import OneSocket
 from backbone.bus.nats_topic import Shape, found_or_made
 from backbone.bus.partition import Partition
-from backbone.bus.wire import Packet, inbox, packets
+from backbone.bus.wire import inbox
 from backbone.clock import monotonic_s
 from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
 CONNECT_S = 2
-ACK_S = 5.0
+ACK_S = 1.5
+"""How long the broker may take to answer a question about a topic."""
 RETRY_S = 0.25
-LONGEST_RETRY_S = 2.0
+LONGEST_RETRY_S = 1.0
 PENDING_BYTES = 2**25
 ERRORS = (NatsError, TimeoutError, OSError)
-FULL = frozenset({10047, 10077})
-"""The stream has no room until something expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ class Link:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+    @property
+    def urls(self) -> list[str]:
+        """The brokers of a cluster, by comma in the setting; any of them will do."""
+        return [part.strip() for part in self.url.split(",") if part.strip()]
 
     def context(self) -> ssl.SSLContext:
         """Verifies the broker and shows our certificate; ConfigError names the setting."""
@@ -90,9 +93,7 @@ class NatsBus:
         self._readers: list[NatsSubscription] = []
         self._streams: set[str] = set()
         self._known: set[str] = set()
-        self._instance = secrets.token_hex(8)
-        self._sent = 0
-        self._order: dict[str, asyncio.Lock] = {}
+        self._publisher = Publisher(self)
         self.refused = ""
         self.breaker = Breaker(
             "bus", random.random, threshold=1, first_s=RETRY_S, longest_s=LONGEST_RETRY_S
@@ -135,7 +136,7 @@ class NatsBus:
             "reconnected_cb": self._back,
             "error_cb": self._noted,
         }
-        connecting = asyncio.create_task(client.connect(self.link.url, **options))
+        connecting = asyncio.create_task(client.connect(self.link.urls, **options))
         ending = asyncio.create_task(self._end.wait())
         try:
             await asyncio.wait({connecting, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -155,6 +156,7 @@ class NatsBus:
         if not self.closed:
             log.warning("bus.away", role=self.link.role)
         self._up.clear()
+        self._publisher.disturbed()
 
     async def _back(self) -> None:
         log.info("bus.back", role=self.link.role)
@@ -168,13 +170,14 @@ class NatsBus:
         if "permissions violation" in str(error).lower():
             self.refused = str(error)
             log.error("bus.refused", role=self.link.role, error=str(error))
+            self._publisher.disturbed()
 
     def check_refused(self, error: BaseException) -> None:
         """BusError when the broker said that this role may not: waiting would not help."""
         if self.refused:
             raise BusError(self.refused) from error
 
-    async def _pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Wait, but not beyond the end of the bus."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -186,38 +189,14 @@ class NatsBus:
 
     async def publish(self, topic: str, messages: Sequence[object]) -> None:
         """Store messages in order; waits while the broker is away or the topic is full."""
-        if not messages:
-            if self.closed:
-                raise BusError("the bus is closed")
-            return
-        # Two publishers of one process keep their order between packets as well.
-        async with self._order.setdefault(topic, asyncio.Lock()):
-            for packet in packets(topic, messages):
-                await self._store(topic, packet)
+        if self.closed:
+            raise BusError("the bus is closed")
+        if messages:
+            await self._publisher.publish(topic, messages)
 
-    async def _store(self, topic: str, packet: Packet) -> None:
-        self._sent += 1
-        headers = {"Nats-Msg-Id": f"{self._instance}-{self._sent}"}
-        while True:
-            await self.stream(topic)
-            js = await self.connect()
-            self.refused = ""
-            try:
-                await js.publish(packet.subject, packet.data, timeout=ACK_S, headers=headers)
-            except APIError as error:
-                if error.err_code not in FULL:
-                    raise BusError(f"the bus refuses {packet.subject}: {error.err_code}") from error
-                log.warning("bus.full", subject=packet.subject)
-            except NoStreamResponseError:
-                self._streams.discard(topic.upper())
-            except ERRORS as error:
-                self.check_refused(error)
-            else:
-                self.breaker.succeeded()
-                return
-            now_s = monotonic_s()
-            self.breaker.failed(now_s)
-            await self._pause(self.breaker.wait_s(now_s))
+    def forget(self, topic: str) -> None:
+        """Look for the topic again before the next packet: nobody answers for it."""
+        self._streams.discard(topic.upper())
 
     # Reading
 
@@ -251,7 +230,7 @@ class NatsBus:
             except ERRORS as error:
                 self.check_refused(error)
                 log.info("bus.waiting", topic=topic, error=type(error).__name__)
-                await self._pause(LONGEST_RETRY_S / 2)
+                await self.pause(LONGEST_RETRY_S / 2)
                 continue
             self._streams.add(name)
             self._known.add(name)

@@ -36,6 +36,8 @@ PULL_S = 30.0
 HEARTBEAT_S = 1.0
 SILENT_S = 3.5
 """Without a packet and without a heartbeat for so long the cursor is taken for lost."""
+PATIENCE = 6
+"""How often a replicated cursor is asked for before it is made anew."""
 KEPT_S = 3_600.0
 ACK_WAIT_S = 3_600.0
 SECOND_NS = 1_000_000_000
@@ -70,10 +72,13 @@ class NatsSubscription:
         self._due = 0
         self._lost = False
         self._closed = False
+        self._is_kept_elsewhere = False
+        """The position is in a checkpoint: one broker may keep the cursor; it is made anew."""
         self._inbox: RawSubscription | None = None
 
     async def start(self, after: int, epoch: str) -> None:
         """Put the cursor behind `after`, or behind what this name acknowledged, or at the end."""
+        self._is_kept_elsewhere = after != FROM_ACK
         if after > FROM_ACK and epoch in ("", self.epoch) and after <= self._newest:
             self._last = after
         elif after == FROM_ACK:
@@ -104,17 +109,25 @@ class NatsSubscription:
 
     async def _place(self) -> None:
         """Make the cursor behind what was delivered last; tries until the broker is there."""
+        asked: tuple[int, str] | None = None
+        tries = 0
         while not self._closed:
             js = await self._bus.connect()
             self._bus.refused = ""
             try:
-                await self._drop_inbox()
-                info = await self._bus.stream(self._topic, fresh=True)
-                self._check(info)
-                with contextlib.suppress(NotFoundError):
-                    await js.delete_consumer(self._stream, self._name)
-                client = self._bus.raw()
-                self._inbox = await client.subscribe(client.new_inbox(), cb=self._take)
+                self._check(await self._bus.stream(self._topic, fresh=True))
+                # Brokers that choose a cursor's leader do so sooner when left alone; a cursor that
+                # was given to a broker that is gone has to be made anew.
+                patience = 1 if self._is_kept_elsewhere else PATIENCE
+                tries += 1
+                if asked != (self._last, self.epoch) or tries > patience:
+                    tries = 0
+                    await self._drop_inbox()
+                    with contextlib.suppress(NotFoundError):
+                        await js.delete_consumer(self._stream, self._name)
+                    client = self._bus.raw()
+                    self._inbox = await client.subscribe(client.new_inbox(), cb=self._take)
+                    asked = self._last, self.epoch
                 await js.add_consumer(self._stream, self._config())
                 if _epoch(await self._bus.stream(self._topic, fresh=True)) != self.epoch:
                     continue
@@ -148,6 +161,7 @@ class NatsSubscription:
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._last + 1,
             filter_subjects=self._filters,
+            num_replicas=1 if self._is_kept_elsewhere else None,
             ack_policy=AckPolicy.ALL,
             ack_wait=ACK_WAIT_S,
             max_ack_pending=-1,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
-from nats_support import NatsServer
+from nats_support import NatsCluster, NatsServer
 from nats_support import nats as nats
+from nats_support import nats_cluster as nats_cluster
 
 from backbone.bus import BUSES
 from backbone.bus.base import OLDEST, Bus, Delivery, Subscription
@@ -34,14 +37,17 @@ from orderflow.trade import (
 )
 from wadm.nats_config import OPERATOR
 
+CLUSTER = ["nats_cluster"] if os.environ.get("CLUSTER") else []
+"""`make test-cluster`: every test waits for three brokers to find a leader."""
 
-@pytest.fixture(params=sorted(BUSES))
+
+@pytest.fixture(params=[*sorted(BUSES), *CLUSTER])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     environ: dict[str, str] = {}
-    if request.param == "nats":
-        server: NatsServer = request.getfixturevalue("nats")
+    if request.param != "memory":
+        server: NatsServer | NatsCluster = request.getfixturevalue(request.param)
         environ = server.environ(OPERATOR)
-    made = BUSES[request.param](read_settings(environ), OPERATOR, owner=True)
+    made = BUSES[request.param.partition("_")[0]](read_settings(environ), OPERATOR, owner=True)
     yield made
     await made.close()
 
@@ -119,6 +125,7 @@ async def test_everything_travels(bus: Bus) -> None:
         Connected([one], "c", 1),
         batch(one, 1, 2),
         batch(other, 2**127 - 3, 5),
+        KlineClosed(one, 0, 1, 2, 1, 2, 8, Decimal("1.5")),
         batch(one, 3),
         Watermark([one, other], 60_001, "c"),
         batch(one, 4),
@@ -131,8 +138,8 @@ async def test_everything_travels(bus: Bus) -> None:
     await bus.publish("trades", sent)
     found = [m for d in await taken(reader, len(sent)) for m in d.messages]
     assert sorted(map(repr, found)) == sorted(map(repr, sent))
-    mark = found.index(sent[5])
-    assert {repr(m) for m in found[:mark]} == {repr(m) for m in sent[:5]}
+    mark = found.index(sent[6])
+    assert {repr(m) for m in found[:mark]} == {repr(m) for m in sent[:6]}
     for name in (one, other):
         mine = [m for m in sent if getattr(m, "instrument", None) == name]
         assert [m for m in found if getattr(m, "instrument", None) == name] == mine
@@ -195,6 +202,25 @@ async def test_bursts_in_partitions() -> None:
     for number, reader in enumerate(readers):
         mine = [b for b in burst.batches() if _in(b, Partition(number, 3))]
         assert [list(d.messages) for d in await reader.next()] == [[*mine, "for all"]]
+
+
+async def test_trades_may_arrive_joined(bus: Bus) -> None:
+    """Trades of one instrument that are published together keep their order, in one batch or
+    several; nothing is joined over another message or another scale."""
+    one = "binance:spot:AUSDT"
+    finer = msgspec.structs.replace(batch(one, 5), scale=1)
+    sent = [batch(one, 1), batch(one, 2, 3), GapLost(one, 1, 2, "x"), batch(one, 4), finer]
+    reader = await bus.subscribe("trades", "processor")
+    await bus.publish("trades", sent)
+    await bus.publish("trades", [AnnounceRequest("end")])
+    found: list[object] = []
+    async with asyncio.timeout(20):
+        while AnnounceRequest("end") not in found:
+            found += [m for d in await reader.next() for m in d.messages]
+    seen = [(k, m.scale) for m in found if isinstance(m, TradeBatch) for k in m.key]
+    assert seen == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 1)]
+    gap = found.index(sent[2])
+    assert sum(len(m) for m in found[:gap] if isinstance(m, TradeBatch)) == 3
 
 
 async def test_acknowledged(nats: NatsServer) -> None:
