@@ -106,7 +106,7 @@ def _joined(messages: list[object]) -> list[object]:
     found: list[object] = []
     run: list[TradeBatch] = []
     for message in messages:
-        if run and not (isinstance(message, TradeBatch) and joinable(run[-1], message)):
+        if run and not (isinstance(message, TradeBatch) and _alike(run[-1], message)):
             found.append(joined(run))
             run = []
         if isinstance(message, TradeBatch):
@@ -116,6 +116,11 @@ def _joined(messages: list[object]) -> list[object]:
     if run:
         found.append(joined(run))
     return found
+
+
+def _alike(one: TradeBatch, other: TradeBatch) -> bool:
+    """Two names may share a subject: what stands in for odd letters is the same."""
+    return one.instrument == other.instrument and joinable(one, other)
 
 
 def _weight(message: Any) -> int:
