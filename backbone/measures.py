@@ -65,6 +65,8 @@ MEMORY, CPU, OPEN_FILES = "wadm_memory_bytes", "wadm_cpu_seconds", "wadm_open_fi
 BUS_CONNECTED = "wadm_bus_connected"
 STORE_PENDING, STORE_FAILURES = "wadm_store_pending_records", "wadm_store_failures"
 REPLICA_RESYNCS = "wadm_replica_resyncs"
+PARTITIONS, PARTITIONS_OWNED = "wadm_partitions", "wadm_partitions_owned"
+PARTITIONS_TAKEN, PARTITIONS_FENCED = "wadm_partitions_taken", "wadm_partitions_fenced"
 REQUESTS, REQUEST_SECONDS = "wadm_http_requests", "wadm_http_request_seconds"
 TOOL_CALLS = "wadm_mcp_tool_calls"
 READERS, TOPICS = "wadm_stream_readers", "wadm_stream_topics"
@@ -86,6 +88,12 @@ MEASURES: dict[str, Measure] = {
     STORE_FAILURES: Measure("counter", "Writes to the store that failed and are tried again."),
     REPLICA_RESYNCS: Measure(
         "counter", "Times a server missed updates and read the store again."
+    ),
+    PARTITIONS: Measure("gauge", "Parts that the instruments are dealt into for processors."),
+    PARTITIONS_OWNED: Measure("gauge", "Partitions that this processor owns now."),
+    PARTITIONS_TAKEN: Measure("counter", "Times this processor began to own a partition."),
+    PARTITIONS_FENCED: Measure(
+        "counter", "Partitions given up because the store knew another owner already."
     ),
     REQUESTS: Measure("counter", "Answers by route and HTTP status.", ("route", "status")),
     REQUEST_SECONDS: Measure(

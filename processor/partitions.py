@@ -58,6 +58,7 @@ class Partitions:
     ) -> None:
         self.count = count
         self.owned: dict[int, ProcessorService] = {}
+        self.taken = self.fenced = 0
         self._make, self._store, self._beside = make, store, beside
         self._keys = [str(number) for number in range(count)]
         self._works: dict[int, asyncio.Task[None]] = {}
@@ -145,9 +146,11 @@ class Partitions:
             partition = Partition(number, self.count)
             share = Share(partition, await self._fence(scope_of(partition)), secrets.token_hex(4))
             service = self.owned[number] = self._make(share)
+            self.taken += 1
             try:
                 await self._run(service)
             except FencedError as error:
+                self.fenced += 1
                 log.warning("processor.fenced_out", partition=number, reason=str(error))
             finally:
                 self.owned.pop(number, None)

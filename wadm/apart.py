@@ -50,6 +50,7 @@ from wadm.reporting import (
     of_collector,
     of_processor,
     of_server,
+    partition_figures,
     processor_state,
     store_figures,
     tell_states,
@@ -173,7 +174,7 @@ async def process(settings: Settings, source: str) -> None:
             }
 
         def gauges() -> dict[str, float]:
-            return bus_figures(bus) | store_figures(partitions)
+            return bus_figures(bus) | store_figures(partitions) | partition_figures(partitions)
 
         def breakers() -> list[BreakerStatus]:
             return [*partitions.breakers(), *bus.breakers()]

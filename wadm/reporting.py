@@ -14,7 +14,15 @@ from backbone.breaker import BreakerStatus
 from backbone.bus.base import REPORTS, Bus
 from backbone.clock import wall_ms
 from backbone.live import LiveView
-from backbone.measures import BUS_CONNECTED, STORE_FAILURES, STORE_PENDING
+from backbone.measures import (
+    BUS_CONNECTED,
+    PARTITIONS,
+    PARTITIONS_FENCED,
+    PARTITIONS_OWNED,
+    PARTITIONS_TAKEN,
+    STORE_FAILURES,
+    STORE_PENDING,
+)
 from backbone.metrics import (
     Sink,
     breaker_states,
@@ -26,6 +34,7 @@ from backbone.parts import STATE_EVERY_S, PartMinute, PartState
 from backbone.store.base import Record, Store
 from collectors.service import CollectorService
 from orderflow.errors import BusError
+from processor.partitions import Partitions
 from processor.service import ProcessorService
 
 log = structlog.get_logger()
@@ -149,6 +158,16 @@ def store_figures(processor: Processor) -> dict[str, float]:
     writers = [service.writer for service in processor.services]
     pending = sum(len(writer.pending) for writer in writers)
     return {STORE_PENDING: pending, STORE_FAILURES: sum(writer.failures for writer in writers)}
+
+
+def partition_figures(partitions: Partitions) -> dict[str, float]:
+    """Metrics of who owns what."""
+    return {
+        PARTITIONS: partitions.count,
+        PARTITIONS_OWNED: len(partitions.owned),
+        PARTITIONS_TAKEN: partitions.taken,
+        PARTITIONS_FENCED: partitions.fenced,
+    }
 
 
 def bus_figures(bus: Bus) -> dict[str, float]:

@@ -18,18 +18,36 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_support import MINUTE_MS, Market
 
 from backbone.bus.base import UPDATES
-from backbone.measures import BUS_CONNECTED, MEASURES, REPLICA_RESYNCS
+from backbone.bus.memory import MemoryBus
+from backbone.bus.partition import Partition
+from backbone.leases.memory import MemoryLeases
+from backbone.measures import (
+    BUS_CONNECTED,
+    MEASURES,
+    PARTITIONS,
+    PARTITIONS_FENCED,
+    PARTITIONS_OWNED,
+    PARTITIONS_TAKEN,
+    REPLICA_RESYNCS,
+)
+from backbone.metrics import metrics_record
+from backbone.parts import PartMinute
+from backbone.settings import Settings
 from backbone.store.memory import MemoryStore
 from backbone.telemetry import LoopStall, Statuses
 from backbone.updates import Update
 from orderflow.errors import StoreError
 from orderflow.trade import Disconnect, GapLost, TradeBatch
+from processor import share
+from processor.partitions import Partitions
 from processor.replica import Replica
+from processor.service import ProcessorService
 from simulator.faults import FaultPlan, Share
 from simulator.tapes.synthetic import default_markets, synthetic_tape
+from wadm.apart import NoStreams
 from wadm.compose import SIMULATED
 from wadm.nats_config import PROCESSOR, SERVER
-from wadm.reporting import bus_figures
+from wadm.reporting import bus_figures, partition_figures
 
 START_MS = 1_795_000_020_000
 WAIT_S = 240.0
@@ -58,7 +76,8 @@ MODERN = {
     "Mcp-Method": "tools/call",
     "Mcp-Name": "list_symbols",
 }
-APART = {BUS_CONNECTED, REPLICA_RESYNCS}
+OWNING = {PARTITIONS, PARTITIONS_OWNED, PARTITIONS_TAKEN, PARTITIONS_FENCED}
+APART = {BUS_CONNECTED, REPLICA_RESYNCS, *OWNING}
 
 
 class Moved:
@@ -225,6 +244,37 @@ async def apart(nats: NatsServer, moved: Moved) -> None:
         await owner.close()
 
 
+async def owning(moved: Moved, count: int) -> None:
+    """A processor alone in a house of so many partitions, one of which is taken from it in the
+    store while it has something to write there."""
+    store, bus = MemoryStore(), MemoryBus()
+    await store.open(SIMULATED)
+
+    def make(mine: share.Share) -> ProcessorService:
+        return ProcessorService(Settings(), bus, store, SIMULATED, share=mine)
+
+    leases = MemoryLeases(asyncio.get_running_loop().time)
+    partitions = Partitions(make, store, leases, "a", count)
+
+    def figures() -> dict[str, float]:
+        return partition_figures(partitions)
+
+    statuses = Statuses(NoStreams(lambda: True), list, LoopStall(), part=figures)
+    moved.look(statuses.collect())
+    running = asyncio.create_task(partitions.run())
+    try:
+        await until(lambda: len(partitions.owned) == count, lambda: partitions.owned)
+        moved.look(statuses.collect())
+        await store.take(share.scope_of(Partition(0, count)))
+        partitions.owned[0].writer.later([metrics_record(PartMinute("a", 0, 1, {}))])
+        await until(lambda: partitions.fenced > 0, lambda: "fenced")
+        moved.look(statuses.collect())
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await bus.close()
+
+
 @pytest.mark.slow
 @pytest.mark.unmeasured
 @pytest.mark.timeout(1_200)
@@ -250,6 +300,8 @@ async def test_every_metric_moves(
         await until(lambda: wanted <= moved.names, lambda: wanted - moved.names)
     by_hand(moved)
     await apart(nats, moved)
+    for count in (2, 4):
+        await owning(moved, count)
     still = set(MEASURES) - moved.names
     assert still == set(), {name: moved.seen.get(name) for name in still}
     assert set(moved.seen) <= set(MEASURES)
