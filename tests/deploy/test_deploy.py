@@ -27,7 +27,9 @@ ONCE = {"mongo-setup", "admin"}
 WATCHING = {"certbot", "prometheus", "grafana"}
 """Optional profiles of other people's images, without a health check of ours."""
 """Secrets that deploy/prepare.sh or the administrator makes."""
-OUTSIDE = {"nginx", "collector-binance", "collector-bybit", "certbot"}
+BROKERS = ["nats", "nats2", "nats3"]
+COLLECTORS = {f"collector-{venue}{more}" for venue in COLLECTOR_PORTS for more in ("", "-b")}
+OUTSIDE = {"nginx", "certbot", *COLLECTORS}
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,32 @@ def test_deploy_small_profile(root: Path, compose: Any) -> None:
     assert "server-b" not in small["nginx"]["environment"]["EDGE_UPSTREAMS"]
 
 
+def test_deploy_scale_profile(root: Path, compose: Any) -> None:
+    """Without deploy/scale.env there is one broker and one of each part; with it three brokers in
+    one URL, redundant collectors, processors that share partitions, and one place for budgets."""
+    lines = (root / "deploy/scale.env").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    chosen = {name: value.strip('"') for name, _, value in pairs}
+    text = (root / "compose.yaml").read_text()
+    used = dict(re.findall(r"\$\{(SCALE_[A-Z_]+):-([^}]*)\}", text))
+    assert set(used) == set(chosen) - {"COMPOSE_PROFILES"}
+    assert {used[f"SCALE_{name}"] for name in ("PROCESSORS", "PARTITIONS", "NATS_REPLICAS")} == {
+        "1"
+    }
+    services = compose["services"]
+    scaled = {name for name, service in services.items() if service.get("profiles") == ["scale"]}
+    second = {name for name in COLLECTORS if name.endswith("-b")}
+    assert scaled == {"nats2", "nats3", "valkey", "server-more", *second}
+    assert {services[name]["environment"]["WADM_INSTANCE"] for name in second} == {"b"}
+    assert chosen["SCALE_INSTANCE"] == "a"
+    assert chosen["COMPOSE_PROFILES"] == "scale"
+    assert chosen["SCALE_NATS_URL"].split(",") == [f"tls://{name}:4222" for name in BROKERS]
+    assert int(chosen["SCALE_PARTITIONS"]) >= 2 * int(chosen["SCALE_PROCESSORS"]) > 2
+    assert chosen["SCALE_LIMITS_FILE"].rpartition("/")[2] in services["server-more"]["secrets"]
+    for name in ("server-a", "server-b", "server-more"):
+        assert f"server {name}:8080 resolve max_fails=0;" in chosen["SCALE_UPSTREAMS"]
+
+
 def test_deploy_settings_exist(compose: Any) -> None:
     """Every WADM_ variable in compose is a setting; secrets come as files only."""
     known = {f"WADM_{field.name.upper()}" for field in dataclasses.fields(Settings)}
@@ -196,7 +224,7 @@ def test_deploy_settings_exist(compose: Any) -> None:
 
 def test_deploy_secrets_exist(compose: Any, tmp_path: Path) -> None:
     """Every secret is one that `wadm secrets` makes; every service names declared ones."""
-    made = set(make_secrets(tmp_path / "s", Path("/run/secrets"), ["nats"], ["mongo1"]))
+    made = set(make_secrets(tmp_path / "s", Path("/run/secrets"), ["nats"], ["mongo1"], BROKERS))
     declared = set(compose["secrets"])
     assert declared - HAND_MADE <= made
     assert "ca.key" not in declared

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edge_support import NAME, ROOT
 
 SERVICES = {"collect": "collector-binance", "process": "processor", "serve": "server-a"}
 FILES = "/run/secrets/"
+DEFAULT = re.compile(r"\$\{[A-Z_]+:-([^}]*)\}")
 
 
 def environment(service: str) -> dict[str, str]:
@@ -21,9 +23,10 @@ def environment(service: str) -> dict[str, str]:
     yaml = pytest.importorskip("ruamel.yaml", reason="check-jsonschema is not installed")
     whole = yaml.YAML(typ="safe").load(ROOT / "compose.yaml")
     found: dict[str, Any] = whole["services"][service]["environment"]
-    filled = {
+    named = {
         name: str(value).replace("${EDGE_HOST:-localhost}", NAME) for name, value in found.items()
     }
+    filled = {name: DEFAULT.sub(r"\1", value) for name, value in named.items()}
     return {name: value for name, value in filled.items() if FILES not in value}
 
 

@@ -29,6 +29,7 @@ COSTS = Costs(
     decode_ns_per_trade=1_500,
     pack_ns_per_trade=100,
     pack_ns_per_packet=10_000,
+    bus_client_ns_per_packet=30_000,
     unpack_ns_per_trade=200,
     unpack_ns_per_packet=20_000,
     engine_ns_per_trade=3_000,
@@ -45,9 +46,9 @@ def test_capacity_by_hand() -> None:
     assert packets_per_s(LOAD, 1_000) == 250  # 25 active, ten times a second
     assert packets_per_s(LOAD, 100) == 100
     assert updates_per_s(LOAD) == 25 * 4 + 75 * 0.2
-    collecting = 1_000 * (500 + 1_500 + 100) + 250 * 10_000
+    collecting = 1_000 * (500 + 1_500 + 100) + 250 * (10_000 + 30_000)
     assert collector_cores(LOAD, COSTS, 1_000) == pytest.approx(collecting / 1e9)
-    trades = 1_000 * (200 + 3_000) + 250 * (20_000 + 60_000)
+    trades = 1_000 * (200 + 3_000) + 250 * (30_000 + 20_000 + 60_000)
     minutes, told = 100 * 12_000e-6 / 60, 115 * 100e-6
     assert processor_cores(LOAD, COSTS, 1_000) == pytest.approx(trades / 1e9 + minutes + told)
     twice = processor_cores(LOAD, COSTS, 1_000, copies=2)
@@ -65,7 +66,7 @@ def test_capacity_counts_processes() -> None:
     by_role = {part.role: part for part in large.parts}
     assert not large.one_process_fits
     assert by_role["processor"].processes > 5
-    assert large.partitions >= 4 * by_role["processor"].processes
+    assert large.partitions >= 16 * by_role["processor"].processes
     assert by_role["processor"].cores / by_role["processor"].processes <= 0.6
     assert server_shards(large.load, COSTS) > 1
     assert any("shares" in text for text in large.limits)

@@ -134,7 +134,7 @@ async def receive_costs() -> dict[str, float]:
 def packing_costs() -> dict[str, float]:
     """Batches of one and of a hundred trades: the difference is the trade's, the rest the packet's.
 
-    The client library's work on a packet is counted with the broker's, in `broker_ns_per_packet`.
+    The client library's work on a packet is another figure.
     """
     count, large = 2_000, 100
     small_batches = [trades_of(NAMES[0], 1, key, 0) for key in range(count)]

@@ -26,7 +26,9 @@ BUS_KEPT_S = 600.0
 INSTRUMENTS_PER_CONNECTION = 200
 FILL = 0.6
 """A process is planned for so much of a core: the rest is room for what is not in the model."""
-PARTITIONS_PER_PROCESSOR = 4
+PARTITIONS_PER_PROCESSOR = 16
+PROCESSOR_FILL = 0.45
+"""Rendezvous deals unevenly: of 16 partitions in the mean somebody has 28 (see docs/scale.md)."""
 MOST_FOLLOWING = 0.4
 """Of a server's core for following updates, before servers hold shares of the instruments."""
 MOST_MB = 800.0
@@ -144,9 +146,8 @@ def collector_cores(load: Load, costs: Costs, trades_per_s: float) -> float:
     frames = trades_per_s / TRADES_PER_FRAME
     packets = packets_per_s(load, trades_per_s)
     trades_ns = trades_per_s * (costs.decode_ns_per_trade + costs.pack_ns_per_trade)
-    return (
-        frames * costs.receive_ns_per_frame + trades_ns + packets * costs.pack_ns_per_packet
-    ) / 1e9
+    per_packet = costs.pack_ns_per_packet + costs.bus_client_ns_per_packet
+    return (frames * costs.receive_ns_per_frame + trades_ns + packets * per_packet) / 1e9
 
 
 def processor_cores(load: Load, costs: Costs, trades_per_s: float, *, copies: int = 1) -> float:
@@ -156,7 +157,8 @@ def processor_cores(load: Load, costs: Costs, trades_per_s: float, *, copies: in
     trades = trades_per_s * copies * per_trade / 1e9
     minutes = load.instruments * costs.instrument_us_per_minute / 60e6
     told = updates_per_s(load) * costs.publish_us_per_update / 1e6
-    per_packet = costs.unpack_ns_per_packet + costs.engine_ns_per_packet
+    per_packet = costs.bus_client_ns_per_packet + costs.unpack_ns_per_packet
+    per_packet += costs.engine_ns_per_packet
     return packets * per_packet / 1e9 + trades + minutes + told
 
 
@@ -214,7 +216,7 @@ def _processors(load: Load, costs: Costs, normal: float, burst: float) -> Part:
     most = processor_cores(load, costs, burst, copies=load.redundancy)
     memory = load.instruments * costs.processor_kb_per_instrument / 1e3
     # Bursts wait on the bus for seconds; minutes and averages must fit with room.
-    processes = max(ceil(cores / FILL), ceil(most), ceil(memory / MOST_MB), 1)
+    processes = max(ceil(cores / PROCESSOR_FILL), ceil(most), ceil(memory / MOST_MB), 1)
     return Part(
         role="processor",
         processes=processes,

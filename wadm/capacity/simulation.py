@@ -30,6 +30,7 @@ STEP_S = 0.1
 LEASE_S = 3.0
 LOAD_S_PER_INSTRUMENT = 0.002
 CHECKPOINT_S = 1.0
+HAND_OVER_S = 0.7
 AWAY_S = 30.0
 """A dead processor is started again after this."""
 BURST_S = 5.0
@@ -87,7 +88,8 @@ class Partition:
         self.queue: list[tuple[float, float, float]] = []
         self.head = 0
         self.ready_s = 0.0
-        self.owner = 0
+        self.owner = -1
+        self.weights: list[float] = []
         self.dead_s: float | None = None
         self.trades = 0.0
         self.replay = 0.0
@@ -113,8 +115,8 @@ class Simulation:
         self.load = checked(scenario.load)
         self.random = random.Random(scenario.seed)
         self.partitions = self._dealt()
-        for number, partition in enumerate(self.partitions):
-            partition.owner = number % scenario.processors
+        for partition in self.partitions:
+            partition.weights = [self.random.random() for _ in range(scenario.processors)]
         self.up_s = [0.0] * scenario.processors
         self.busy_s = [0.0] * scenario.processors
         self.credit_s = [0.0] * scenario.processors
@@ -126,6 +128,7 @@ class Simulation:
         self.largest = 0.0
         self.burst_until = self.trouble_until = 0.0
         self.own: dict[int, float] = {}
+        self._deal(0.0)
 
     def _dealt(self) -> list[Partition]:
         """Instruments by Zipf, dealt at random as a hash of their names does."""
@@ -147,10 +150,15 @@ class Simulation:
             while following is not None and following[0] <= now:
                 self._happen(following[1], now)
                 following = next(plan, None)
+            self._come_back(now - STEP_S, now)
             self._arrive(now)
             self._take_over(now)
-            for number in range(self.scenario.processors):
-                self._serve(number, now)
+            owned: list[list[Partition]] = [[] for _ in self.up_s]
+            for partition in self.partitions:
+                if partition.ready_s <= now:
+                    owned[partition.owner].append(partition)
+            for number, mine in enumerate(owned):
+                self._serve(number, mine, now)
             waiting = max(partition.trades for partition in self.partitions)
             self.largest = max(self.largest, waiting)
         return self._told()
@@ -180,14 +188,29 @@ class Simulation:
             dead = self.random.choice(living)
             self.up_s[dead] = now + AWAY_S
             self.trouble_until = max(self.trouble_until, now + 2 * LEASE_S)
-            heirs = [number for number in living if number != dead]
-            mine = [p for p in self.partitions if p.owner == dead]
-            for place, partition in enumerate(mine):
-                partition.owner = heirs[place % len(heirs)]
+            for partition in self._deal(now):
                 partition.dead_s = now
                 share = len(partition.shares) * LOAD_S_PER_INSTRUMENT
                 partition.ready_s = now + LEASE_S + share
                 partition.replay = self._rate(partition) * CHECKPOINT_S
+
+    def _deal(self, now: float) -> list[Partition]:
+        """Each partition to the living processor that weighs most for it (rendezvous); those that
+        change hands."""
+        moved = []
+        living = [number for number, up in enumerate(self.up_s) if up <= now]
+        for partition in self.partitions:
+            owner = max(living, key=partition.weights.__getitem__)
+            if owner != partition.owner:
+                partition.owner = owner
+                moved.append(partition)
+        return moved
+
+    def _come_back(self, before: float, now: float) -> None:
+        """A processor that is started again takes its partitions back, handed over in order."""
+        if any(before < up <= now for up in self.up_s):
+            for partition in self._deal(now):
+                partition.ready_s = max(partition.ready_s, now + HAND_OVER_S)
 
     def _rate(self, partition: Partition) -> float:
         return self.load.trades_per_s * partition.share
@@ -216,11 +239,10 @@ class Simulation:
                 partition.queue.insert(partition.head, (-1.0, partition.replay, 0.0))
                 partition.replay = 0.0
 
-    def _serve(self, number: int, now: float) -> None:
+    def _serve(self, number: int, mine: list[Partition], now: float) -> None:
         """One core for one step, minus what minutes and telling take, over the own partitions."""
         if self.up_s[number] > now:
             return
-        mine = [p for p in self.partitions if p.owner == number and p.ready_s <= now]
         count = sum(len(p.shares) for p in mine)
         told = count * self.load.active * UPDATES_PER_S * self.costs.publish_us_per_update / 1e6
         fixed = count * self.costs.instrument_us_per_minute / 60e6 + told
@@ -235,7 +257,8 @@ class Simulation:
         copies = self.load.redundancy
         costs = self.costs
         trade_s = copies * (costs.unpack_ns_per_trade + costs.engine_ns_per_trade) / 1e9
-        packet_s = copies * (costs.unpack_ns_per_packet + costs.engine_ns_per_packet) / 1e9
+        packet_ns = costs.bus_client_ns_per_packet + costs.unpack_ns_per_packet
+        packet_s = copies * (packet_ns + costs.engine_ns_per_packet) / 1e9
         while left > 0 and partition.waiting():
             arrived, trades, packets = partition.queue[partition.head]
             spent = trades * trade_s + packets * packet_s
@@ -262,7 +285,7 @@ class Simulation:
         collecting = self.arrived * (
             costs.receive_ns_per_frame + costs.decode_ns_per_trade + costs.pack_ns_per_trade
         )
-        collecting += self.packets * costs.pack_ns_per_packet
+        collecting += self.packets * (costs.pack_ns_per_packet + costs.bus_client_ns_per_packet)
         active = load.instruments * load.active
         sent = self.packets * load.redundancy / seconds
         sent += active * UPDATES_PER_S / UPDATES_PER_PACKET
