@@ -15,10 +15,10 @@ import msgspec
 
 from orderflow.completeness import Gap, Quality, State
 from orderflow.flow import FlowBar
+from orderflow.squeeze import squeezed
 
 Value: TypeAlias = int | bytes | bool | None
 SMALL = 2**63
-FAST = 1
 """zlib's fastest level: the slower ones save one per cent more."""
 NAME_FIELDS = ("first_name", "last_name")
 NUMBER_FIELDS = tuple(
@@ -153,7 +153,7 @@ def _squeezed(columns: Sequence[list[Any]]) -> bytes:
         column[:1] if all(value == column[0] for value in column) else column for column in columns
     ]
     count = max(map(len, columns))
-    return zlib.compress(msgspec.msgpack.encode([count, shortened]), FAST)
+    return squeezed(msgspec.msgpack.encode([count, shortened]))
 
 
 def _rows(data: bytes) -> Iterator[tuple[Any, ...]]:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from orderflow import footprint, varint
 from orderflow.columns import (
-    FAST,
     NAME_FIELDS,
     SMALL,
     flows_from_bytes,
@@ -37,6 +36,7 @@ from orderflow.print_columns import (
     sizes_from_bytes,
     sizes_to_bytes,
 )
+from orderflow.squeeze import squeezed
 
 Table: TypeAlias = NDArray[np.int64]
 """Four columns: row, buy_lots, sell_lots, trades."""
@@ -104,7 +104,7 @@ def pack(bars: Sequence[FootprintBar]) -> PackedBars:
         whole.flow.volume_lots,
         len(whole.rows),
         varint.encode([len(bar.rows) for bar in bars]),
-        _columns(bars, names, zlib.compress(_rows_to_bytes([bar.rows for bar in bars]), FAST)),
+        _columns(bars, names, squeezed(_rows_to_bytes([bar.rows for bar in bars]))),
         _columns([whole], names, _rows_to_bytes([whole.rows])),
     )
 

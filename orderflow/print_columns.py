@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Sequence
 
 from orderflow import varint
-from orderflow.columns import FAST
 from orderflow.flow import FlowBar
 from orderflow.prints import Print, SizeCell, Sizes
+from orderflow.squeeze import squeezed
 
 
 def sizes_to_bytes(parts: Sequence[Sizes]) -> bytes:
@@ -17,7 +17,7 @@ def sizes_to_bytes(parts: Sequence[Sizes]) -> bytes:
     numbers = [number for sizes in parts for number in sizes]
     cells = [cell for sizes in parts for cell in sizes.values()]
     columns = [value for column in zip(*cells, strict=True) for value in column]
-    return zlib.compress(varint.encode([*counts, *numbers, *columns]), FAST)
+    return squeezed(varint.encode([*counts, *numbers, *columns]))
 
 
 def sizes_from_bytes(data: bytes, bars: int) -> list[dict[int, SizeCell]]:
@@ -44,7 +44,7 @@ def prints_to_bytes(flows: Sequence[FlowBar], parts: Sequence[Sequence[Print]]) 
         for item in prints
     ]  # fmt: skip
     columns = [value for column in zip(*rows, strict=True) for value in column]
-    return zlib.compress(varint.encode([*counts, *columns]), FAST)
+    return squeezed(varint.encode([*counts, *columns]))
 
 
 def prints_from_bytes(data: bytes, flows: Sequence[FlowBar]) -> list[tuple[Print, ...]]:

@@ -33,6 +33,7 @@ from orderflow.trade import (
 )
 from processor import bulk, trust, windows
 from processor.grids import Grid, Grids
+from processor.said import Said, SaidBook
 from processor.stream import MinuteResult, Stream
 
 
@@ -54,14 +55,6 @@ class Results(NamedTuple):
     repairs: list[RepairRequest]
 
 
-class Said(NamedTuple):
-    """What was last said of a closed window."""
-
-    revision: int
-    content_hash: str
-    quality: Quality
-
-
 LONGER = {name: length for name, length in TIMEFRAMES.items() if name != "1m"}
 
 
@@ -74,7 +67,7 @@ class Engine:
         self.fixed_rows = fixed_rows or {}
         self.first_repair_id = first_repair_id
         self.streams: dict[str, Stream] = {}
-        self.said: dict[tuple[str, str, int], Said] = {}
+        self.said = SaidBook()
         self.unknown = 0
         self.version = 0
         self.closings = Closings()
@@ -231,8 +224,4 @@ class Engine:
 
     def forget_said(self, instrument: str, before_ms: int) -> None:
         """Drop what was said of an instrument's windows that can't change any more."""
-        self.said = {
-            key: said
-            for key, said in self.said.items()
-            if key[0] != instrument or key[2] >= before_ms
-        }
+        self.said.forget(instrument, before_ms)

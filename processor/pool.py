@@ -2,8 +2,9 @@
 
 Applying costs by the instrument as well as by the trade, so a thousand trades of a thousand
 instruments are dear and a hundred thousand are not. What has waited long enough is sorted by
-instrument once, and handed out a few instruments at a time: no step holds up the process. What
-waits of one instrument can be taken out at any time.
+instrument once, and handed out a few instruments at a time: no step holds up the process. Those
+with few trades go first, so that the burst of one delays no other. What waits of one instrument can
+be taken out at any time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Pile:
         }
         self._source, self._received_ns = bursts[0].source, bursts[0].received_ns
         ends = counts.cumsum().tolist()
-        used = [k for k in np.flatnonzero(counts).tolist() if k != TAKEN]
+        used = [k for k in counts.argsort(kind="stable").tolist() if counts[k] and k != TAKEN]
         self._groups: dict[Place, tuple[int, int]] = {
             places[k]: (ends[k - 1], ends[k]) for k in used
         }
@@ -59,6 +60,17 @@ class Pile:
             if count >= least:
                 break
         return self._take(chosen) if chosen else None
+
+    def heavy(self, most: int) -> dict[str, list[MixedTrades]]:
+        """Take out the instruments with more trades than so many, in pieces of at most as many."""
+        found: dict[str, list[MixedTrades]] = {}
+        for place, (start, end) in list(self._groups.items()):
+            if end - start > most:
+                pieces = found.setdefault(place[0], [])
+                for at in range(start, end, most):
+                    self._groups[place] = (at, min(at + most, end))
+                    pieces.append(self._take([place]))
+        return found
 
     def pick(self, name: str) -> list[TradeBatch]:
         """All trades of one instrument, a batch per scale."""
@@ -168,12 +180,17 @@ class Pool:
         self._names.discard(name)
         return found
 
-    def pile(self) -> None:
-        """Sort what waits; what is left of an older pile must have been handed out."""
-        if self._bursts:
-            self._pile = Pile(self._bursts, self._numbers, self._places)
-            self._bursts, self._numbers, self._count = [], [], 0
-            self._names = set()
+    def pile(self, most: int) -> dict[str, list[MixedTrades]]:
+        """Sort what waits; what is left of an older pile must have been handed out.
+
+        Returns what has more than `most` trades of one instrument, which is no part of the pile.
+        """
+        if not self._bursts:
+            return {}
+        self._pile = Pile(self._bursts, self._numbers, self._places)
+        self._bursts, self._numbers, self._count = [], [], 0
+        self._names = set()
+        return self._pile.heavy(most)
 
     def next(self, least: int) -> MixedTrades | None:
         """Some more of the pile; None when there is no more."""

@@ -15,7 +15,8 @@ from backbone.bus.base import OLDEST, REPAIRS, TRADES, Bus, Delivery, Subscripti
 from backbone.store.base import Store
 from orderflow.trade import AnnounceRequest
 from processor import checkpoint, floor
-from processor.engine import Engine, Said
+from processor.engine import Engine
+from processor.said import Said
 from processor.share import Share
 
 log = structlog.get_logger()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -42,9 +43,15 @@ from processor.writer import Writer
 log = structlog.get_logger()
 
 TICK_MS = 100
+ROUND_MS_PER_STREAM = 0.5
+"""So seldom time is told to every stream: a thousand of them hear it every half second."""
+TICK_S = 0.015
+"""Longer than this nothing new is taken in: the next tick goes on where this one stopped."""
 PENDING_RECORDS = 20_000
 """More results than this waiting for the store, and the processor takes nothing more until some
 are written: what comes meanwhile waits in the bus, and what the bus can't hold is repaired."""
+PENDING_PER_STREAM = 20
+"""When an hour is over every stream has about ten at once."""
 PAST_RECORDS = 500
 """So many records of before the observation wait at once: what is live waits behind few of them."""
 TRADES_PER_TURN = 500
@@ -87,7 +94,8 @@ class ProcessorService:
         self._broken: BaseException | None = None
         self._refreshed: dict[str, int] = {}
         self._stamps = ForwardClock()
-        self._ticked_ms = 0
+        self._ticked_ms = self._round_ms = 0
+        self._round: deque[str] = deque()
         self.resuming = Resuming(self.engine, bus, store, share, apart=apart)
         self.told = Told(self.engine, store)
         self.publisher = Publisher(bus, self.view, share.fence) if apart else None
@@ -188,7 +196,10 @@ class ProcessorService:
         waiting = asyncio.ensure_future(subscription.next())
         try:
             while True:
-                await asyncio.wait([waiting], timeout=self.tick_ms / 1_000)
+                busy = self._waiting.behind or self._round
+                pause_s = 0 if busy else self.tick_ms / 1_000
+                await asyncio.wait([waiting], timeout=pause_s)
+                self._waiting.begin_turn()
                 if waiting.done():
                     for delivery in waiting.result():
                         await self._apply(self.resuming.unseen(delivery))
@@ -204,7 +215,7 @@ class ProcessorService:
         """Apply messages; long deliveries let others run in between.
 
         Trades may wait for more of their instrument. Watermarks and candles do not depend on them;
-        before anything else everything that waits is applied.
+        before anything else what waits of its instruments is applied.
         """
         count = 0
         for message in messages:
@@ -215,7 +226,7 @@ class ProcessorService:
                 if isinstance(message, Watermark) and message.instruments:
                     self._observe(message.instruments[0], message.event_ms)
                 elif not isinstance(message, KlineClosed):
-                    await self._waiting.settle_slowly()
+                    await self._waiting.settle_named(message)
                 self.engine.handle(message)
             if count >= TRADES_PER_TURN:
                 count = 0
@@ -230,19 +241,37 @@ class ProcessorService:
         clock.observe(event_ms)
 
     async def tick(self) -> None:
-        """Everything time has made due, at most every TICK_MS."""
+        """What time has made due, at most every TICK_MS but where the last tick had to stop."""
         mono = self.mono_ms()
-        if mono - self._ticked_ms < self.tick_ms:
+        if not self._round and mono - self._ticked_ms < self.tick_ms:
             return
         self._ticked_ms = mono
         if self._broken is not None:
             raise self._broken
         if self.writer.fenced:
             raise FencedError(f"{self.share.cursor}: somebody else owns this partition now")
-        began = self.perf_s()
         known = await self.told.known(self.engine.streams, mono)
         await self._waiting.settle_slowly()
-        for name in known:
+        await self._advance(known, mono)
+        if not self._waiting.behind:
+            self.writer.mark()
+        await self.resuming.ask_who_is_there(mono)
+        self.writer.persist(mono)
+        most = max(PENDING_RECORDS, PENDING_PER_STREAM * len(known))
+        while self.unwritten > most and not self.writer.fenced:
+            await asyncio.sleep(self.tick_ms / 1_000)
+            self.writer.persist(self.mono_ms())
+
+    async def _advance(self, known: Sequence[str], mono: int) -> None:
+        """Tell streams the time, until all were told or this has worked for long enough."""
+        if not self._round and mono - self._round_ms >= ROUND_MS_PER_STREAM * len(known):
+            self._round_ms = mono
+            self._round.extend(known)
+        turn, worked_s = self.perf_s(), 0.0
+        while self._round and worked_s < TICK_S:
+            name = self._round.popleft()
+            if name in self._waiting.behind or name not in self.engine.streams:
+                continue
             now = self.now_ms(name)
             results = self.engine.advance_one(name, now, mono)
             self.derivatives.advance(name, now)
@@ -252,15 +281,10 @@ class ProcessorService:
             if results.minutes:
                 self._collect(name, results)
                 await self._publish(results)
-            if self.perf_s() - began > TURN_S:
+            if (passed_s := self.perf_s() - turn) > TURN_S:
+                worked_s += passed_s
                 await asyncio.sleep(0)
-                began = self.perf_s()
-        self.writer.mark()
-        await self.resuming.ask_who_is_there(mono)
-        self.writer.persist(mono)
-        while self.unwritten > PENDING_RECORDS and not self.writer.fenced:
-            await asyncio.sleep(self.tick_ms / 1_000)
-            self.writer.persist(self.mono_ms())
+                turn = self.perf_s()
 
     def _note_ingestion(self, name: str, mono: int) -> None:
         """Remember what came in; every ten seconds the state of the stream is stored."""

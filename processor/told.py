@@ -20,7 +20,8 @@ from orderflow.content import bar_hash
 from orderflow.encoding import bar_from_body
 from orderflow.errors import StoreError
 from orderflow.timeframe import HOUR_MS, TIMEFRAMES, floor_ms
-from processor.engine import Engine, Said
+from processor.engine import Engine
+from processor.said import Said
 from processor.stream import Stream
 
 log = structlog.get_logger()

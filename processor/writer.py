@@ -163,8 +163,8 @@ class Writer:
         oldest = floor_ms(stream.evicted_before_ms, TIMEFRAMES["1d"])
         said = [
             checkpoint.SaidWindow(timeframe, start, *known)
-            for (owner, timeframe, start), known in self._engine.said.items()
-            if owner == name and start + TIMEFRAMES[timeframe] > stream.evicted_before_ms
+            for timeframe, start, known in self._engine.said.of(name)
+            if start + TIMEFRAMES[timeframe] > stream.evicted_before_ms
         ]
         self._engine.forget_said(name, oldest)
         return checkpoint.encode(stream, said, self._place(self.position))

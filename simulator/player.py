@@ -173,7 +173,9 @@ class Player:
         self.clock.move_to(until_ms)
         for host in self.hosts:
             for key, stream in host.streams.items():
-                if stream.sessions and host.lists(stream.track):
+                if stream.quiet_until_ms >= until_ms or not stream.sessions:
+                    continue
+                if host.lists(stream.track):
                     self._send(host, key, stream, until_ms)
             host.position_ms = max(host.position_ms, until_ms)
             for session in host.sessions:

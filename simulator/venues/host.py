@@ -55,7 +55,7 @@ class VenueHost(Listener, ABC):
             self.unlisted.discard(name)
             for stream in self.streams.values():
                 if stream.track.instrument.name == name and stream.sessions:
-                    stream.rewind(self.position_ms)
+                    stream.begin(self.position_ms)
         else:
             self.unlisted.add(name)
 

@@ -24,7 +24,12 @@ def ascii_json(text: str) -> str:
 
 
 class Stream(ABC):
-    """A named stream and who listens. Subclasses say what is due."""
+    """A named stream and who listens. Subclasses say what is due.
+
+    `quiet_until_ms`: nothing is due up to then, so thousands of quiet streams cost nothing.
+    """
+
+    quiet_until_ms = 0
 
     def __init__(self, name: str, track: Track) -> None:
         self.name = name
@@ -40,10 +45,15 @@ class Stream(ABC):
     def rewind(self, now_ms: int) -> None:
         """Begin after `now_ms`: called when the first session joins."""
 
+    def begin(self, now_ms: int) -> None:
+        """Begin after `now_ms`, whatever was due before."""
+        self.quiet_until_ms = 0
+        self.rewind(now_ms)
+
     def join(self, session: Session, now_ms: int) -> None:
         """Add a listener."""
         if not self.sessions:
-            self.rewind(now_ms)
+            self.begin(now_ms)
         self.sessions.append(session)
 
     def leave(self, session: Session) -> None:
@@ -82,6 +92,9 @@ class TradeStream(Stream):
     def take(self, until_ms: int) -> list[Row]:
         """Rows that are sent up to and including `until_ms` and were not taken before."""
         start, self._next = self._next, self.columns.find(EMIT, until_ms + 1)
+        if self._next < len(self.columns):
+            following = self.columns.column(EMIT, self._next, self._next + 1)
+            self.quiet_until_ms = int(following[0]) - 1 if len(following) else 0
         return self.columns.rows(start, self._next)
 
 
@@ -127,6 +140,7 @@ class CandleStream(UpdateStream):
             close_ms = self._close_ms(end_ms) if until_ms >= end_ms else until_ms + 1
             at = min(self._next_ms, close_ms)
             if at > until_ms:
+                self.quiet_until_ms = min(self._next_ms, max(end_ms, until_ms + 1)) - 1
                 return said
             if at == close_ms:
                 self._say(said, at, final=True)
@@ -186,4 +200,5 @@ class PacedStream(UpdateStream):
             if text is not None:
                 said.append((self._next_ms, text))
             self._next_ms += self.pace_ms
+        self.quiet_until_ms = self._next_ms - 1
         return said

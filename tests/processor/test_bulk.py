@@ -198,10 +198,16 @@ def settle(made: Engine, due: list[MixedTrades | TradeBatch]) -> None:
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 9), min_size=2, max_size=25))
 @settings(max_examples=80, deadline=None)
 def test_waiting_changes_nothing(seed: int, steps: list[int]) -> None:
-    """Bursts and batches, holes among them, that wait or are handed out in parts: one content."""
+    """Bursts and batches, holes among them, that wait, are handed out in parts, or wait for
+    everybody else: one content."""
     market, waited, at_once = Market(seed), engine(), engine()
     waiting = Waiting()
-    with patch.object(waits, "ENOUGH_MIXED", 300), patch.object(waits, "SLICE", 40):
+    with (
+        patch.object(waits, "ENOUGH_MIXED", 300),
+        patch.object(waits, "SLICE", 40),
+        patch.object(waits, "HEAVY", market.draw.choice((15, 60, 12_288))),
+        patch.object(waits, "MOST_BEHIND", market.draw.choice((20, 100_000))),
+    ):
         for step in steps:
             odd = market.draw.choice(("", "", "", "hole"))
             burst = market.burst(market.draw.randint(1, 120), odd)
@@ -212,8 +218,9 @@ def test_waiting_changes_nothing(seed: int, steps: list[int]) -> None:
                 name = NAMES[seed % len(NAMES)]
                 settle(waited, waiting.take(name) if step == 3 else waiting.take_some())
                 assert step == 4 or name not in waiting
+            settle(waited, waiting.take_heavy() if step == 5 else [])
             assert {name for name in NAMES if waiting.size(name)} == waiting.names()
-        while some := waiting.take_some():
+        while some := waiting.take_some() or waiting.take_heavy():
             settle(waited, some)
     assert not waiting.names()
     assert told(waited) == told(at_once)
