@@ -153,7 +153,7 @@ class Partitions:
                 self.fenced += 1
                 log.warning("processor.fenced_out", partition=number, reason=str(error))
             finally:
-                self.owned.pop(number, None)
+                del self.owned[number]
             await asyncio.sleep(BEAT_S)
             if str(number) not in self.holder.keys:
                 return

@@ -83,7 +83,7 @@ class Holder:
             log.info("leases.hands_over", kind=self.kind, owned=key)
             self._ending[key] = asyncio.create_task(self._finish(key))
         if now_s >= self._patient_until_s:
-            for key in sorted(wanted - self._revisions.keys()):
+            for key in sorted(wanted - self._revisions.keys() - self._ending.keys()):
                 await self._take(key)
 
     async def _keep(self, key: str) -> None:

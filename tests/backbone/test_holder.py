@@ -85,6 +85,16 @@ class _Cut:
         return found
 
 
+class Counting(MemoryLeases):
+    """Leases that count how often somebody looked who is there."""
+
+    looks = 0
+
+    async def members(self, kind: str) -> frozenset[str]:
+        self.looks += 1
+        return await super().members(kind)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (members run by themselves)
@@ -149,3 +159,33 @@ async def test_a_member_cut_off_finds_its_keys_taken() -> None:
     assert held == own(KEYS, "ab", "a")
     await a.stop()
     await b.stop()
+
+
+async def test_what_is_lost_begins_again_after_its_end() -> None:
+    """A key that was lost and is free again is not begun while its end is still under way: work
+    on a key never overlaps with itself."""
+    leases = Counting(asyncio.get_running_loop().time)
+    owners: dict[str, list[str]] = {}
+    a = Member(leases, "a", owners)
+    await until(lambda: len(a.holder.keys) == len(KEYS))
+    a.free.clear()
+    revision = await _stolen(leases, a)
+    await until(lambda: "3" not in a.holder.keys)
+    await leases.release("k", "3", revision)
+    looks = leases.looks
+    await until(lambda: leases.looks > looks + 3)
+    assert owners["3"] == ["a"]
+    assert "3" not in a.holder.keys
+    a.free.set()
+    await until(lambda: "3" in a.holder.keys)
+    assert owners["3"] == ["a"]
+    await a.stop()
+
+
+async def _stolen(leases: MemoryLeases, member: Member) -> int:
+    """Key 3 in the hands of another one, behind the member's back."""
+    held = leases._held.pop(("k", "3"))
+    assert held.member == member.name
+    revision = await leases.take("k", "3", "thief")
+    assert revision is not None
+    return revision
