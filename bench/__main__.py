@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from bench import drain, edge, engine, indicators, mcp, profiles, road, stream
+from bench import drain, edge, engine, indicators, market, mcp, profiles, road, stream
 from bench.goals import Goal, console, show, write
 
 Part = Callable[..., tuple[list[Goal], dict[str, Any]]]
@@ -24,6 +24,7 @@ PARTS: dict[str, Part] = {
     "stream": stream.measured,
     "edge": edge.measured,
     "drain": drain.measured,
+    "market": market.measured,
 }
 
 

@@ -1,4 +1,5 @@
-"""What a processor tells its servers: closed bars at once, open ones at most every 250 ms.
+"""What a processor tells its servers: closed bars at once, open ones at most every 250 ms, and a
+thousand of them at most every second.
 
 Telling never holds up processing: what can't be sent waits here, and when too much waits the
 servers are told to read the store instead.
@@ -24,9 +25,13 @@ from processor.stream import MinuteResult, Stream
 
 log = structlog.get_logger()
 OPEN_EVERY_MS = 250
+SLACK_MS = 5
+"""A timer that is a little early is not sent round once more."""
 ALL_EVERY_MS = 5_000
 """Streams that did not change are sent as well this often: a new server waits no longer."""
-MOST_WAITING = 5_000
+OPEN_MS_PER_STREAM, ALL_MS_PER_STREAM = 1, 10
+"""An image costs a third of a millisecond on both sides: many streams are sent less often."""
+MOST_WAITING, MOST_PER_STREAM = 5_000, 20
 PER_TURN = 8
 
 
@@ -40,13 +45,14 @@ class Publisher:
         self._waiting: deque[MinuteResult | WindowResult] = deque()
         self._news = asyncio.Event()
         self._sent: dict[str, tuple[object, ...]] = {}
-        self._all_ms = 0
+        self._all_ms = self._open_ms = 0
         self._reset = False
 
     def say(self, results: Results) -> None:
         """Closed or revised bars, in order."""
         self._waiting.extend([*results.minutes, *results.windows])
-        if len(self._waiting) > MOST_WAITING:
+        streams = len(self._view.engine.streams)
+        if len(self._waiting) > max(MOST_WAITING, MOST_PER_STREAM * streams):
             self._waiting.clear()
             self._reset = True
         self._news.set()
@@ -59,12 +65,18 @@ class Publisher:
                 await self._send_open()
                 self._news.clear()
                 try:
-                    async with asyncio.timeout(OPEN_EVERY_MS / 1_000):
+                    async with asyncio.timeout(self._pause_s()):
                         await self._news.wait()
                 except TimeoutError:
                     continue
         except BusError:
             log.info("processor.updates_end")
+
+    def _pause_s(self) -> float:
+        """Until open bars are sent again."""
+        streams = len(self._view.engine.streams)
+        every_ms = max(OPEN_EVERY_MS, OPEN_MS_PER_STREAM * streams)
+        return max(SLACK_MS, self._open_ms + every_ms - monotonic_ms()) / 1_000
 
     async def _send_closed(self) -> None:
         if self._reset:
@@ -94,9 +106,12 @@ class Publisher:
         )
 
     async def _send_open(self) -> None:
-        """Streams that changed since they were last sent, a few at a time."""
-        now = monotonic_ms()
-        everything = now - self._all_ms >= ALL_EVERY_MS
+        """Streams that changed since they were last sent, a few at a time, when it is time."""
+        now, streams = monotonic_ms(), len(self._view.engine.streams)
+        if self._pause_s() * 1_000 > SLACK_MS:
+            return
+        self._open_ms = now
+        everything = now - self._all_ms >= max(ALL_EVERY_MS, ALL_MS_PER_STREAM * streams)
         if everything:
             self._all_ms = now
         due = []
