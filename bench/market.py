@@ -123,8 +123,9 @@ def judged(how: str, run: dict[str, Any]) -> list[Goal]:
     ]
     last = next((part for part in spans[-1].values() if "streams" in part), None)
     if last is not None:
-        ready, end = phases["start"], last["streams"]
-        begun = next(part for part in ready.values() if "streams" in part)["streams"]
-        lost = last["dropped"] + end["lost_holes"] - begun["lost_holes"] + end["unverified"]
+        end = last["streams"]
+        begun = [part["streams"] for part in phases["start"].values() if "streams" in part]
+        before = sum(one["lost_holes"] for one in begun)
+        lost = last["dropped"] + end["lost_holes"] - before + end["unverified"]
         goals.append(Goal(f"{name}: trades dropped, holes and minutes that differ", "", lost, 0))
     return goals
