@@ -98,8 +98,8 @@ client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile n
 	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py \
 		tests/client/test_client_cache.py -k 'hundred or hostile' --timeout 3000
 
-chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; full: hours)
-	$(BIN)/python -m wadm.chaos $(if $(QUICK),--quick,)
+chaos: $(STAMP) ## Kill and hurt whole systems, write build/chaos.json (QUICK=1: a minute; SCALE=1: many processes)
+	$(BIN)/python -m wadm.chaos $(if $(SCALE),--scale $(if $(RATE),--scale-rate $(RATE)),) $(if $(QUICK),--quick,)
 
 test-cluster: $(STAMP) ## The contract of the bus on three real brokers, and a leader killed
 	CLUSTER=1 $(BIN)/python -m pytest -q -s tests/contracts/test_bus.py tests/backbone/test_nats_cluster.py

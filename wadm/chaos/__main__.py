@@ -125,6 +125,8 @@ def summary(
 def main() -> int:
     """Parse, run, write, judge."""
     options = _options()
+    if options.scale:
+        return _scaled(options)
     began = time.monotonic()
     first = options.first_seed
     if first is None:
@@ -157,6 +159,21 @@ def main() -> int:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     return 0 if _kept(found, soaked, options) else 1
+
+
+def _scaled(options: argparse.Namespace) -> int:
+    """The house on many processes instead."""
+    from wadm.chaos.scale import scale
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    seed = options.first_seed or random.SystemRandom().randrange(10**6)
+    return scale(
+        Path("build/chaos-scale.json"),
+        quick=options.quick,
+        rate=options.scale_rate,
+        instruments=options.instruments,
+        seed=seed,
+    )
 
 
 def _kept(found: dict[str, Any], soaked: Soaked | None, options: argparse.Namespace) -> bool:
@@ -200,6 +217,9 @@ def _recovered(recovery_s: dict[str, Any], *, is_crowded: bool) -> bool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m wadm.chaos", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute")
+    parser.add_argument("--scale", action="store_true", help="the house on many processes")
+    parser.add_argument("--scale-rate", type=float, default=20_000.0, help="trades a second in all")
+    parser.add_argument("--instruments", type=int, default=200)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--minutes", type=int)
     parser.add_argument("--kills", type=int)

@@ -81,10 +81,11 @@ async def compare(
     outcome: Outcome,
     renumbered: str | None = None,
     *,
+    from_ms: int = 0,
     until_ms: int = 2**62,
 ) -> None:
-    """Every minute of every track that began before `until_ms` against the tape; `renumbered`
-    began its ids anew."""
+    """Every minute of every track that began from `from_ms` on and before `until_ms` against the
+    tape; `renumbered` began its ids anew."""
     states: Counter[str] = Counter()
     for track in tape.tracks:
         expected = minutes_of(track, ROW_SIZE)
@@ -94,7 +95,7 @@ async def compare(
         bars = {r.start_ms: bar_from_body(r.body) for r in await store.query(query)}
         observed_ms = min(bars, default=0)
         for start, wanted in expected.items():
-            if start >= until_ms:
+            if not from_ms <= start < until_ms:
                 continue
             if start < observed_ms:
                 outcome.before += 1
