@@ -1,7 +1,8 @@
-"""`python -m bench [--quick] [PART …]`: every part, every figure, then the verdict.
+"""`python -m bench [--quick] [--report] [PART …]`: every part, every figure, then the verdict.
 
 Writes build/bench.json (per goal: name, unit, figure, baseline, ratio, goal, met) and a file per
-part; exits 1 when a goal was missed or a part broke.
+part, and docs/benchmarks.md with its picture when all parts ran or with --report; exits 1 when a
+goal was missed or a part broke.
 """
 
 from __future__ import annotations
@@ -11,12 +12,25 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from bench import drain, edge, engine, indicators, market, mcp, profiles, road, stream
+from bench import (
+    decode,
+    drain,
+    edge,
+    engine,
+    indicators,
+    market,
+    mcp,
+    profiles,
+    report,
+    road,
+    stream,
+)
 from bench.goals import Goal, console, show, write
 
 Part = Callable[..., tuple[list[Goal], dict[str, Any]]]
 PARTS: dict[str, Part] = {
     "road": road.measured,
+    "decode": decode.measured,
     "engine": engine.measured,
     "indicators": indicators.measured,
     "profiles": profiles.measured,
@@ -33,8 +47,9 @@ def main() -> int:
     quick = "--quick" in sys.argv
     chosen = [word for word in sys.argv[1:] if not word.startswith("-")] or list(PARTS)
     goals: list[Goal] = []
-    for name in chosen:
-        console.rule(name)
+    parts: dict[str, list[Goal]] = {}
+    for place, name in enumerate(chosen):
+        console.rule(f"{name} ({place + 1} of {len(chosen)})")
         try:
             found, more = PARTS[name](quick=quick)
         except Exception:  # noqa: BLE001 (a part that breaks is a missed goal; the others go on)
@@ -43,9 +58,13 @@ def main() -> int:
         show(found)
         write(f"bench_{name}", found, **more)
         goals += found
+        parts[name] = found
     console.rule("all goals")
     show(goals)
     write("bench", goals)
+    missing = [name for name in PARTS if name not in parts]
+    if not missing or "--report" in sys.argv:
+        report.written(parts, missing, quick=quick)
     return 0 if all(goal.met for goal in goals) else 1
 
 
