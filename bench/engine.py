@@ -39,6 +39,8 @@ from processor.waiting import ENOUGH_MIXED, Waiting
 INSTRUMENTS, BURST = 1_000, 1_000
 TRADES_PER_S = 50_000
 """Tape time between trades, that of a liquidation cascade over all markets of both venues."""
+TURN_BURSTS = TRADES_PER_S // 10 // BURST
+"""A tick of the processor: an instrument may bring as much again."""
 START_MS = 1_795_000_020_000
 WARM = 128
 """Bursts before the clock starts: every instrument has been seen once."""
@@ -106,7 +108,11 @@ def engine() -> Engine:
 
 def feed(found: Engine, waiting: Waiting, bursts: list[MixedTrades]) -> None:
     """As `processor.settling` does it."""
-    for burst in bursts:
+    for place, burst in enumerate(bursts):
+        if place % TURN_BURSTS == 0:
+            waiting.begin_turn()
+            for due in waiting.take_heavy():
+                found.handle(due)
         for due in waiting.add(burst):
             found.handle(due)
 
@@ -116,6 +122,8 @@ def settle(found: Engine, waiting: Waiting) -> None:
     while some := waiting.take_some():
         for due in some:
             found.handle(due)
+    for due in waiting.take_all():
+        found.handle(due)
     for stream in found.streams.values():
         for minute in stream.minutes.values():
             minute.ladder.settle()
