@@ -94,9 +94,6 @@ page-bench: $(STAMP) ## Measure the page's first chart and its frames under upda
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)
 
-profile: $(STAMP) ## Sample the whole road under a blast: build/profile.svg (a flame graph) and build/profile.txt
-	$(BIN)/python -m bench.flame
-
 client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile names are written (minutes)
 	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py \
 		tests/client/test_client_cache.py -k 'hundred or hostile' --timeout 3000

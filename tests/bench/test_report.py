@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
 import pytest
 
 from bench import report
-from bench.flame import svg, text
 from bench.goals import Goal, times
 
 GOALS = [
@@ -39,12 +37,3 @@ def test_report_reach() -> None:
     found = [report.reach(goal) for goal in GOALS]
     assert found[:3] == [1.5, 0.8, None]
     assert all((value or 0) >= 1 for value, goal in zip(found, GOALS, strict=True) if goal.met)
-
-
-def test_flame_graph() -> None:
-    """Widths are shares of the samples, names are escaped, own time is of the last function."""
-    stacks = Counter({("a", "b"): 3, ("a", "<c>"): 1})
-    drawn = Tree.fromstring(svg(stacks))
-    titles = [title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")]
-    assert titles == ["a 100.0%", "<c> 25.0%", "b 75.0%"]
-    assert "  75.0%  b" in text(stacks)
