@@ -12,7 +12,7 @@ from journeys_support import journey
 from orderflow.completeness import State
 from simulator.service import Simulator
 from simulator.tapes.synthetic import Market, synthetic_tape
-from wadm.backfilling import backfill_apart
+from wadm.backfilling import ListedApart, backfill_apart
 
 START = 1_735_689_600_000
 MINUTE = 60_000
@@ -37,7 +37,11 @@ async def test_an_empty_store_fills_itself(tmp_path: Path, *, apart: bool) -> No
         ) as trip:
             system = trip.system
             beside = replace(system.settings, backfill="1h" if apart else "0")
-            filling = asyncio.create_task(backfill_apart(beside, system.store, system.processor))
+            listed = ListedApart(beside)
+            filling = asyncio.gather(
+                listed.follow(),
+                backfill_apart(beside, system.store, system.processor, listed),
+            )
             streams = system.processor.engine.streams
             await trip.until(lambda: NAME in streams, "announced", 20)
             await trip.until(lambda: streams[NAME].last_event_ms > 0, "live", 20)
