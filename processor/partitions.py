@@ -9,7 +9,6 @@ nothing, for its successor goes on from what was durable.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ import structlog
 
 from backbone.breaker import BreakerStatus
 from backbone.bus.partition import Partition
+from backbone.ending import ended
 from backbone.leases.assignment import own
 from backbone.leases.base import BEAT_S, Leases
 from backbone.leases.holder import Holder
@@ -82,6 +82,7 @@ class Partitions:
                 if done.done():
                     await done
         finally:
+            self.holder.stop()
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
             self._broken.cancel()
@@ -135,6 +136,8 @@ class Partitions:
     async def _end(self, key: str) -> None:
         """The last checkpoint of a partition is written on the way out."""
         task = self._works.pop(int(key), None)
+        if (service := self.owned.get(int(key))) is not None:
+            service.stop()
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
@@ -155,7 +158,7 @@ class Partitions:
             finally:
                 del self.owned[number]
             await asyncio.sleep(BEAT_S)
-            if str(number) not in self.holder.keys:
+            if self._works.get(number) is not asyncio.current_task():
                 return
 
     async def _fence(self, scope: str) -> Fence:
@@ -171,7 +174,4 @@ class Partitions:
         try:
             await service.run()
         finally:
-            for work in works:
-                work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*works, return_exceptions=True)
+            await ended(*works)

@@ -17,6 +17,7 @@ import structlog
 from backbone.breaker import BreakerStatus
 from backbone.bus.base import REPAIRS, UPDATES, Bus, Subscription
 from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
+from backbone.ending import ended
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
 from orderflow.errors import BusError, FencedError, WadmError
@@ -92,6 +93,7 @@ class ProcessorService:
         self.derivatives = DerivativeKeeper(self.writer.later, share)
         self._history_loaded = asyncio.Event()
         self._broken: BaseException | None = None
+        self._stopping = False
         self._refreshed: dict[str, int] = {}
         self._stamps = ForwardClock()
         self._ticked_ms = self._round_ms = 0
@@ -150,11 +152,13 @@ class ProcessorService:
         except BusError:
             log.info("processor.bus_closed")
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await ended(*beside)
             await self._finish()
             await subscription.close()
+
+    def stop(self) -> None:
+        """Come to an end by itself, should a cancellation be lost on its way."""
+        self._stopping = True
 
     async def restore(self) -> None:
         """Streams as the last checkpoints left them, what came since being an outage."""
@@ -195,7 +199,7 @@ class ProcessorService:
     async def _consume(self, subscription: Subscription) -> None:
         waiting = asyncio.ensure_future(subscription.next())
         try:
-            while True:
+            while not self._stopping:
                 busy = self._waiting.behind or self._round
                 pause_s = 0 if busy else self.tick_ms / 1_000
                 await asyncio.wait([waiting], timeout=pause_s)

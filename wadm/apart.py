@@ -15,6 +15,7 @@ import uvicorn
 
 from backbone.breaker import BreakerStatus
 from backbone.bus import BUSES
+from backbone.ending import ended
 from backbone.keys.book import KeyBook
 from backbone.leases.holder import Holder
 from backbone.leases.nats import NatsLeases
@@ -65,6 +66,8 @@ COLLECTOR_PORTS = {venue: 8_001 + place for place, venue in enumerate(VENUES)}
 PROCESSOR_PORT = 8_003
 WAIT_S = 2.0
 LEADER = frozenset({"leader"})
+LASTING = frozenset({"collector", "processor"})
+"""Works with something to finish on their way out, which are cancelled once."""
 Work = Coroutine[Any, Any, Any]
 
 
@@ -295,9 +298,11 @@ async def _until_stopped(
         stop.cancel()
         closing()
         server.should_exit = True
-        for task in tasks:
+        lasting = [task for task in tasks if task.get_name() in LASTING]
+        for task in lasting:
             task.cancel()
-        await asyncio.gather(*tasks, serving, return_exceptions=True)
+        await ended(*(task for task in tasks if task not in lasting))
+        await asyncio.gather(*lasting, serving, return_exceptions=True)
 
 
 def _no_feeds() -> Sequence[FeedStatus]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-TTL_S = 2.5
+TTL_S = 2.0
 """A member or lease that was not said for so long is gone."""
-BEAT_S = 0.5
+BEAT_S = 0.4
 """How often it is said."""
 
 

@@ -47,16 +47,21 @@ class Holder:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._told_s: float | None = None
         self._patient_until_s = 0.0
+        self._stopping = False
 
     @property
     def keys(self) -> frozenset[str]:
         """What is owned now, and not about to be handed over."""
         return frozenset(self._revisions.keys() - self._ending.keys())
 
+    def stop(self) -> None:
+        """Come to an end after this look, should a cancellation be lost on its way."""
+        self._stopping = True
+
     async def run(self) -> None:
         """Until cancelled; then everything is finished and given back."""
         try:
-            while True:
+            while not self._stopping:
                 began_s = self._monotonic()
                 try:
                     await self._turn()
@@ -130,5 +135,6 @@ class Holder:
         """Others may take what is ours as soon as each of it is finished."""
         with contextlib.suppress(BusError):
             await self.leases.leave(self.kind, self.member)
-        works = [self._ending.get(key) or self._finish(key) for key in sorted(self._revisions)]
-        await asyncio.gather(*works, return_exceptions=True)
+        for key in sorted(self._revisions.keys() - self._ending.keys()):
+            self._ending[key] = asyncio.create_task(self._finish(key))
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)

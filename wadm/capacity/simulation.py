@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from backbone.leases.assignment import assigned
 from orderflow.errors import ConfigError
 from wadm.capacity.costs import Costs
 from wadm.capacity.model import (
@@ -89,7 +90,6 @@ class Partition:
         self.head = 0
         self.ready_s = 0.0
         self.owner = -1
-        self.weights: list[float] = []
         self.dead_s: float | None = None
         self.trades = 0.0
         self.replay = 0.0
@@ -115,8 +115,6 @@ class Simulation:
         self.load = checked(scenario.load)
         self.random = random.Random(scenario.seed)
         self.partitions = self._dealt()
-        for partition in self.partitions:
-            partition.weights = [self.random.random() for _ in range(scenario.processors)]
         self.up_s = [0.0] * scenario.processors
         self.busy_s = [0.0] * scenario.processors
         self.credit_s = [0.0] * scenario.processors
@@ -195,12 +193,13 @@ class Simulation:
                 partition.replay = self._rate(partition) * CHECKPOINT_S
 
     def _deal(self, now: float) -> list[Partition]:
-        """Each partition to the living processor that weighs most for it (rendezvous); those that
+        """Each partition to a living processor, by the assignment of the real ones; those that
         change hands."""
         moved = []
-        living = [number for number, up in enumerate(self.up_s) if up <= now]
-        for partition in self.partitions:
-            owner = max(living, key=partition.weights.__getitem__)
+        living = [str(number) for number, up in enumerate(self.up_s) if up <= now]
+        owners = assigned([str(number) for number in range(len(self.partitions))], living)
+        for number, partition in enumerate(self.partitions):
+            owner = int(owners[str(number)])
             if owner != partition.owner:
                 partition.owner = owner
                 moved.append(partition)
