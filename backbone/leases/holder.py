@@ -132,9 +132,14 @@ class Holder:
                     await self.leases.release(self.kind, key, revision)
 
     async def _give_back(self) -> None:
-        """Others may take what is ours as soon as each of it is finished."""
+        """Others may take what is ours as soon as each of it is finished, and not before."""
         with contextlib.suppress(BusError):
             await self.leases.leave(self.kind, self.member)
         for key in sorted(self._revisions.keys() - self._ending.keys()):
             self._ending[key] = asyncio.create_task(self._finish(key))
-        await asyncio.gather(*self._ending.values(), return_exceptions=True)
+        works = set(self._ending.values())
+        while works:
+            _, works = await asyncio.wait(works, timeout=BEAT_S)
+            with contextlib.suppress(BusError):
+                for key in sorted(self._revisions):
+                    await self._keep(key)
