@@ -7,6 +7,7 @@ does. docs/operations.md lists them all (a test compares).
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -19,6 +20,7 @@ DEFAULT_SYMBOLS = (
 )
 BACKFILL_UNITS = {"d": 86_400_000, "h": 3_600_000}
 MOST_BACKFILL_UNITS = 3_650
+INSTANCE = re.compile("[A-Za-z0-9_-]{0,32}")
 T = TypeVar("T")
 
 
@@ -160,6 +162,13 @@ class Settings:
         if unit not in BACKFILL_UNITS or not (number.isascii() and number.isdecimal()):
             raise ConfigError("WADM_BACKFILL must look like 2d, 12h or 0")
         return min(int(number), MOST_BACKFILL_UNITS) * BACKFILL_UNITS[unit]
+
+    @property
+    def instance_name(self) -> str:
+        """The name of this process, fit for every place it is written into."""
+        if not INSTANCE.fullmatch(self.instance):
+            raise ConfigError("WADM_INSTANCE takes at most 32 letters, digits, - and _")
+        return self.instance
 
     @property
     def venue_list(self) -> tuple[str, ...]:

@@ -91,9 +91,10 @@ class CollectorService:
         self._library = library(settings.ws)
         self._limiter = ConnectLimiter()
         self._pauses = Pauses(PauseList(Path(settings.data_dir)), self._pause)
-        self._instance = settings.instance and f"{settings.instance}."
+        instance = settings.instance_name
+        self._instance = instance and f"{instance}."
         self.leading = Leading()
-        cursor = "-".join(filter(None, ("collector", venue, settings.instance)))
+        cursor = "-".join(filter(None, ("collector", venue, instance)))
         self._repairs = RepairWorker(bus, cursor, self.leading, monotonic)
         self._rest: dict[str, RestClient] = {}
         self._listings: list[Listing] = []

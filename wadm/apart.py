@@ -224,12 +224,12 @@ def _partitions(
 
 def _member(role: str, settings: Settings) -> str:
     """A name that no other life of a process has."""
-    return f"{settings.instance or role}-{secrets.token_hex(4)}"
+    return f"{settings.instance_name or role}-{secrets.token_hex(4)}"
 
 
 def _part(role: str, settings: Settings) -> str:
     """What a process is called in reports."""
-    return f"{role}/{settings.instance}" if settings.instance else role
+    return f"{role}/{settings.instance}" if settings.instance_name else role
 
 
 async def serve(settings: Settings, source: str) -> None:

@@ -47,7 +47,7 @@ class Holder:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._told_s: float | None = None
         self._patient_until_s = 0.0
-        self._stopping = False
+        self._stopping = self._away = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -65,8 +65,11 @@ class Holder:
                 began_s = self._monotonic()
                 try:
                     await self._turn()
+                    self._away = False
                 except BusError as error:
-                    log.info("leases.away", kind=self.kind, reason=str(error))
+                    if not self._away:
+                        log.info("leases.away", kind=self.kind, reason=str(error))
+                    self._away = True
                 passed_s = self._monotonic() - began_s
                 await asyncio.sleep(max(BEAT_S / 10, BEAT_S - passed_s))
         finally:

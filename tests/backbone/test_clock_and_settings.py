@@ -73,3 +73,11 @@ def test_wrong_row_sizes() -> None:
     """Row sizes need SYMBOL=SIZE."""
     with pytest.raises(ConfigError, match="SYMBOL=SIZE"):
         _ = read_settings({"WADM_ROW_SIZES": "BTCUSDT=wide"}).fixed_row_sizes
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "x" * 33, "a\n", "é"])
+def test_an_instance_has_a_plain_name(name: str) -> None:
+    """It stands in subjects, cursors and names of connections."""
+    with pytest.raises(ConfigError, match="WADM_INSTANCE"):
+        _ = read_settings({"WADM_INSTANCE": name}).instance_name
+    assert read_settings({"WADM_INSTANCE": "collector-1_b"}).instance_name == "collector-1_b"

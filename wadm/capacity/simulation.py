@@ -28,7 +28,7 @@ from wadm.capacity.model import (
 )
 
 STEP_S = 0.1
-LEASE_S = 3.0
+LEASE_S = 2.4
 LOAD_S_PER_INSTRUMENT = 0.002
 CHECKPOINT_S = 1.0
 HAND_OVER_S = 0.7
