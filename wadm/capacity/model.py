@@ -28,7 +28,7 @@ FILL = 0.6
 """A process is planned for so much of a core: the rest is room for what is not in the model."""
 PARTITIONS_PER_PROCESSOR = 16
 PROCESSOR_FILL = 0.45
-"""Rendezvous deals unevenly: of 16 partitions in the mean somebody has 28 (see docs/scale.md)."""
+"""Partitions are dealt evenly, what is in them is not: some have several of the large symbols."""
 MOST_FOLLOWING = 0.4
 """Of a server's core for following updates, before servers hold shares of the instruments."""
 MOST_MB = 800.0
