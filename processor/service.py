@@ -7,7 +7,6 @@ go on from there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -20,7 +19,7 @@ from backbone.clock import ForwardClock, VenueClock, monotonic_ms, wall_ms
 from backbone.ending import ended
 from backbone.settings import Settings
 from backbone.store.base import Record, Store
-from orderflow.errors import BusError, FencedError, WadmError
+from orderflow.errors import BusError, FencedError
 from orderflow.mixed import MixedTrades
 from orderflow.timeframe import MINUTE_MS, floor_ms
 from orderflow.trade import KlineClosed, TradeBatch, Watermark
@@ -211,9 +210,7 @@ class ProcessorService:
                     waiting = asyncio.ensure_future(subscription.next())
                 await self.tick()
         finally:
-            waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, WadmError):
-                await waiting
+            await ended(waiting)
 
     async def _apply(self, messages: Sequence[object]) -> None:
         """Apply messages; long deliveries let others run in between.
