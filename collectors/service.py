@@ -19,6 +19,7 @@ import structlog
 from backbone.breaker import BreakerStatus
 from backbone.bus.base import TRADES, Bus
 from backbone.clock import Monotonic, VenueClock, monotonic_s
+from backbone.ending import ended
 from backbone.live import FeedStatus
 from backbone.settings import Settings
 from collectors.backfill import RepairWorker, Source
@@ -372,13 +373,8 @@ class CollectorService:
 
     async def _stop_works(self) -> None:
         """Cancelled until they end: a socket that has a frame already may swallow the first one."""
-        works = waiting = list(self._works)
-        while waiting:
-            for task in waiting:  # in one order always: a seed decides everything
-                task.cancel()
-            await asyncio.wait(waiting, timeout=STOP_S)
-            waiting = [task for task in waiting if not task.done()]
-        await asyncio.gather(*works, return_exceptions=True)
+        # In one order always: a seed decides everything.
+        await ended(*self._works, again_s=STOP_S)
         for rest in self._rest.values():
             await rest.close()
 
