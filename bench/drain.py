@@ -12,7 +12,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from backbone.bus.nats import Link, NatsBus
 from backbone.bus.nats_topic import Shape
 from bench.goals import Goal, console
 from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
+from wadm.chaos.ports import free_port
 from wadm.nats_config import OPERATOR, PROCESSOR, nats_config
 from wadm.secrets import make_secrets
 
@@ -90,7 +90,7 @@ def _is_dealt(shares: list[list[int]]) -> bool:
 async def _drained(processors: int, count: int) -> Drained:
     with tempfile.TemporaryDirectory() as folder:
         async with _broker(Path(folder)) as environ, contextlib.AsyncExitStack() as stack:
-            ports = [_free_port() for _ in range(processors)]
+            ports = [free_port() for _ in range(processors)]
             running = [
                 await stack.enter_async_context(_processor(environ, port, place))
                 for place, port in enumerate(ports)
@@ -113,7 +113,7 @@ async def _drained(processors: int, count: int) -> Drained:
 @contextlib.asynccontextmanager
 async def _broker(folder: Path) -> AsyncIterator[dict[str, str]]:
     """A node of its own; settings of a process of this house."""
-    secrets, port = folder / "secrets", _free_port()
+    secrets, port = folder / "secrets", free_port()
     make_secrets(secrets, secrets, ["localhost"], ["localhost"])
     config = folder / "broker.conf"
     config.write_text(nats_config(secrets, f"127.0.0.1:{port}", folder / "broker"))
@@ -263,9 +263,3 @@ def _cpu_s(process: asyncio.subprocess.Process) -> float:
     """User and system time, in seconds, as the system counts it."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.market_child import Broker, Child
 from wadm.certificates import Authority, write_public
+from wadm.chaos.ports import free_port
 from wadm.nats_config import (
     OPERATOR,
     PROCESSOR,
@@ -24,13 +25,6 @@ from wadm.nats_config import (
 
 START_S = 20.0
 VENUES = ("binance", "bybit")
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def broker(stack: contextlib.ExitStack, folder: Path) -> tuple[Broker, str]:

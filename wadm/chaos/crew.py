@@ -8,7 +8,6 @@ import importlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from backbone.bus.nats import Link, NatsBus
 from backbone.bus.nats_topic import Shape
 from orderflow.errors import ConfigError
 from wadm.certificates import Authority, write_private, write_public
+from wadm.chaos.ports import free_port
 from wadm.nats_config import OPERATOR, PROCESSOR, SERVER, Node, collector_role, nats_config, roles
 
 NODES = ("nats1", "nats2", "nats3")
@@ -26,13 +26,6 @@ START_S, STOP_S = 60.0, 30.0
 NAME = "wadm.example"
 VARIABLE = re.compile(r"\$\{(EDGE_[A-Z_]+)\}")
 Process = asyncio.subprocess.Process
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Crew:

@@ -30,6 +30,7 @@ from simulator.service import Simulator
 from simulator.tapes.synthetic import Market
 from wadm.chaos.dense import dense_tape, whole_minutes_ms
 from wadm.chaos.house import ROWS, START_MS
+from wadm.chaos.ports import free_port
 from wadm.chaos.verdict import Outcome, compare
 from wadm.chaos.watching import Proof, Statements, Watcher, exact, serving
 
@@ -184,7 +185,7 @@ async def kill_loop(
     length_ms = whole_minutes_ms(length_s)
     tape = dense_tape(markets_for(rate / pace), START_MS, length_ms, seed)
     faults = FaultPlan.seeded(seed, FAULT_SHARE, FAULTS)
-    port = _free_port()
+    port = free_port()
     async with (
         Simulator([tape], speed=pace, faults=faults, start_after=len(MARKETS)) as sim,
         httpx2.AsyncClient(timeout=5) as client,
@@ -218,12 +219,3 @@ def _until_asked_to_end(loop: Loop) -> Iterator[None]:
         yield
     finally:
         running.remove_signal_handler(signal.SIGINT)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
