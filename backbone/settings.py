@@ -67,7 +67,9 @@ class Settings:
         1, "Parts that the instruments are dealt into for processors; the same in every process."
     )
     instance: str = _setting(
-        "", "Name of this process among its like, where several collect a venue or process."
+        "",
+        "Name of this process among its like, where several collect a venue or process;"
+        " collectors with a name keep one connection each.",
     )
     host: str = _setting("127.0.0.1", "Address the server binds.")
     port: int = _setting(8080, "Port the server binds; 0 takes a free one.")

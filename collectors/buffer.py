@@ -179,7 +179,7 @@ class Buffer:
             await self._filled.wait()
             self._filled.clear()
             events, self._waiting = self._waiting, []
-            await self._bus.publish(TRADES, events)
+            await self._bus.publish(TRADES, _last_said(events))
             self._release(events)
             if not self._waiting:
                 self._empty.set()
@@ -207,6 +207,26 @@ class Buffer:
             needed = int(stream.counted / passed_s * RATE_SECONDS)
             stream.capacity = max(self._capacity, min(needed, MOST))
             stream.counted = 0
+
+
+def _last_said(
+    events: Sequence[StreamEvent | MixedTrades],
+) -> Sequence[StreamEvent | MixedTrades]:
+    """Without watermarks that a later one says again. Trades of one instrument travel together
+    only where nothing about several is between them: a bus that is slow for a while would get as
+    many packets as ever, and never catch up."""
+    kept: list[StreamEvent | MixedTrades] = []
+    later: list[str] | None = None
+    for event in reversed(events):
+        if isinstance(event, Watermark):
+            if event.instruments == later:
+                continue
+            later = event.instruments
+        elif isinstance(event, Connected | Disconnect):
+            later = None
+        kept.append(event)
+    kept.reverse()
+    return kept
 
 
 def _single(events: Sequence[StreamEvent | MixedTrades]) -> Iterator[StreamEvent]:

@@ -263,7 +263,8 @@ class CollectorService:
         )
         group: list[Feed] = []
         number = next(self._numbers)
-        for letter in LETTERS[: market.connections]:
+        # Several collectors are each other's second connection.
+        for letter in LETTERS[: 1 if self._instance else market.connections]:
             name = f"{self._instance}{self.venue}-{market.market}-{number}{letter}"
             feed = Feed(link, name, part, dict(scales), self._buffer, self._limiter, self._chance)
             group.append(feed)

@@ -47,7 +47,8 @@ class StreamImage(msgspec.Struct):
     last_event_ms: int
     next_close_ms: int | None
     flowing: bool
-    minutes: list[MinuteImage]
+    minutes: msgspec.Raw
+    """A list of MinuteImage, which nobody reads before somebody asks."""
     vpin: Reading | None = None
 
 
@@ -61,6 +62,7 @@ class Minute(NamedTuple):
 
 IMAGE_DECODER = msgspec.json.Decoder(StreamImage)
 MINUTE_DECODER = msgspec.json.Decoder(MinuteImage)
+MINUTES_DECODER = msgspec.json.Decoder(list[MinuteImage])
 
 
 def encode_stream(stream: Stream, status: StreamStatus, now_ms: int) -> bytes:
@@ -89,7 +91,7 @@ def encode_stream(stream: Stream, status: StreamStatus, now_ms: int) -> bytes:
             last_event_ms=stream.last_event_ms,
             next_close_ms=stream.next_close_ms,
             flowing=stream.trade_since_connect,
-            minutes=minutes,
+            minutes=msgspec.Raw(msgspec.json.encode(minutes)),
             vpin=stream.toxicity.reading(),
         )
     )
@@ -107,11 +109,15 @@ def encode_minute(bar: FootprintBar, quality: Quality, cells: list[FlowBar]) -> 
 
 def decode_minute(body: bytes) -> Minute:
     """The inverse of `encode_minute`."""
-    return minute_of(MINUTE_DECODER.decode(body))
+    return _bars_of(MINUTE_DECODER.decode(body))
 
 
-def minute_of(image: MinuteImage) -> Minute:
-    """The bars of an image."""
+def decode_minutes(image: StreamImage) -> list[Minute]:
+    """The open minutes of an image."""
+    return [_bars_of(minute) for minute in MINUTES_DECODER.decode(image.minutes)]
+
+
+def _bars_of(image: MinuteImage) -> Minute:
     bar, quality = bar_from_body(image.bar)
     return Minute(bar, quality, [flow_from_body(cell)[0] for cell in image.cells])
 

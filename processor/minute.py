@@ -29,11 +29,22 @@ Loose = tuple[int, int, int, int, int, int, int]
 """(event_ms, seq, sweep order of the price, key, price_ticks, qty_lots, side) of a trade."""
 
 
-class Cell(msgspec.Struct):
+class Cell(msgspec.Struct, dict=True):
     """5 seconds: `tallies` in id order; `loose` are trades not yet folded into a tally."""
 
     tallies: list[Tally] = []
     loose: list[Loose] = []
+
+    def bar(self, instrument: Instrument, start_ms: int) -> FlowBar | None:
+        """The 5 s bar. It is kept while no trade is added, beside the fields and so never saved:
+        most cells of an open minute are over and are looked at four times a second."""
+        records = len(self.loose) + sum(tally.records for tally in self.tallies)
+        content = (records, instrument.tick_size, instrument.lot_size)
+        known: tuple[object, FlowBar | None] = self.__dict__.get("known", (None, None))
+        if known[0] != content:
+            tallies = [*self.tallies, _folded(self.loose)] if self.loose else self.tallies
+            known = self.__dict__["known"] = content, _joined(tallies, instrument, start_ms)
+        return known[1]
 
 
 class Minute(msgspec.Struct):
@@ -91,14 +102,8 @@ class Minute(msgspec.Struct):
 
     def cell_bars(self, instrument: Instrument) -> list[FlowBar]:
         """The 5 s bars that saw trades, in time order."""
-        bars = []
-        for start in sorted(self.cells):
-            cell = self.cells[start]
-            tallies = [*cell.tallies, _folded(cell.loose)] if cell.loose else cell.tallies
-            bar = _joined(tallies, instrument, start)
-            if bar is not None:
-                bars.append(bar)
-        return bars
+        bars = (self.cells[start].bar(instrument, start) for start in sorted(self.cells))
+        return [bar for bar in bars if bar is not None]
 
     def bar(self, instrument: Instrument) -> FootprintBar:
         """The minute as a footprint bar; empty when nothing traded."""

@@ -1,5 +1,5 @@
 """What a processor tells its servers: closed bars at once, open ones at most every 250 ms, and a
-thousand of them at most every second.
+thousand of them at most every second; where telling takes long, less often still.
 
 Telling never holds up processing: what can't be sent waits here, and when too much waits the
 servers are told to read the store instead.
@@ -24,7 +24,8 @@ from processor.live import ProcessorView
 from processor.stream import MinuteResult, Stream
 
 log = structlog.get_logger()
-OPEN_EVERY_MS = 250
+OPEN_EVERY_MS, PART_EVERY_MS = 250, 500
+"""Of one processor, and of each partition of several: those tell in packets of their own."""
 SLACK_MS = 5
 """A timer that is a little early is not sent round once more."""
 ALL_EVERY_MS = 5_000
@@ -32,7 +33,10 @@ ALL_EVERY_MS = 5_000
 OPEN_MS_PER_STREAM, ALL_MS_PER_STREAM = 1, 10
 """An image costs a third of a millisecond on both sides: many streams are sent less often."""
 MOST_WAITING, MOST_PER_STREAM = 5_000, 20
-PER_TURN = 8
+PER_TURN, TOGETHER = 8, 64
+REST, LONGEST_MS = 9, 1_000
+"""Open bars are told a tenth of the time: a crowded machine is not crowded further by images that
+are replaced before anybody looks, and every answer says how old it is."""
 
 
 class Publisher:
@@ -41,11 +45,12 @@ class Publisher:
     def __init__(self, bus: Bus, view: ProcessorView, fence: Fence | None = None) -> None:
         self._bus = bus
         self._scope, self._epoch = ("", 0) if fence is None else fence
+        self._every_ms = OPEN_EVERY_MS if fence is None else PART_EVERY_MS
         self._view = view
         self._waiting: deque[MinuteResult | WindowResult] = deque()
         self._news = asyncio.Event()
         self._sent: dict[str, tuple[object, ...]] = {}
-        self._all_ms = self._open_ms = 0
+        self._all_ms = self._open_ms = self._took_ms = 0
         self._reset = False
 
     def say(self, results: Results) -> None:
@@ -75,7 +80,10 @@ class Publisher:
     def _pause_s(self) -> float:
         """Until open bars are sent again."""
         streams = len(self._view.engine.streams)
-        every_ms = max(OPEN_EVERY_MS, OPEN_MS_PER_STREAM * streams)
+        every_ms = max(
+            *(self._every_ms, OPEN_MS_PER_STREAM * streams),
+            min((1 + REST) * self._took_ms, LONGEST_MS),
+        )
         return max(SLACK_MS, self._open_ms + every_ms - monotonic_ms()) / 1_000
 
     async def _send_closed(self) -> None:
@@ -120,9 +128,14 @@ class Publisher:
             if everything or self._sent.get(name) != token:
                 self._sent[name] = token
                 due.append(name)
+        together: list[Update] = []
         for start in range(0, len(due), PER_TURN):
-            await self._bus.publish(UPDATES, self._images(due[start : start + PER_TURN]))
+            together += self._images(due[start : start + PER_TURN])
             await asyncio.sleep(0)
+            if len(together) >= TOGETHER or start + PER_TURN >= len(due):
+                await self._bus.publish(UPDATES, together)
+                together = []
+        self._took_ms = monotonic_ms() - now
 
     def _images(self, names: Sequence[str]) -> list[Update]:
         updates = []

@@ -24,13 +24,13 @@ from orderflow.footprint import FootprintBar
 from orderflow.indicators.vpin import Reading
 from orderflow.instrument import Instrument
 from orderflow.timeframe import HOUR_MS, MINUTE_MS, floor_ms
-from orderflow.trade import instrument_of
+from orderflow.trade import InstrumentChanged, instrument_of
 from processor.engine import Engine
 from processor.evidence import Evidence
 from processor.filling import AGAIN_S, fill_wanted, load_day, load_span
 from processor.grids import Grids
 from processor.history import MinuteHistory
-from processor.image import StreamImage, decode_minute, decode_stream, minute_of
+from processor.image import StreamImage, decode_minute, decode_minutes, decode_stream
 from processor.live import ProcessorView
 from processor.minute import Minute, fresh_minute
 from processor.stream import Stream
@@ -82,10 +82,15 @@ class CopiedStream(Stream):
     """A stream that is told instead of fed."""
 
     status: StreamStatus
+    _announced: InstrumentChanged | None = None
+    _folded: StreamImage | None = None
 
     def show(self, image: StreamImage) -> None:
-        """Take over everything but closed minutes."""
-        self.instrument = instrument_of(image.instrument)
+        """Take over everything but closed minutes; open ones are unfolded when they are asked for:
+        most images are replaced before anybody looks."""
+        if image.instrument != self._announced:
+            self._announced = image.instrument
+            self.instrument = instrument_of(image.instrument)
         self.status = image.status
         self.toxicity = CopiedToxicity(told=image.vpin)
         self.grids = Grids(image.first_grid, fixed=image.grid_fixed)
@@ -103,7 +108,12 @@ class CopiedStream(Stream):
         self.trade_since_connect = image.flowing
         self.open_bars.clear()
         self.minutes = {}
-        for told in map(minute_of, image.minutes):
+        self._folded = image
+
+    def unfold(self) -> None:
+        """Open minutes as they were told last."""
+        image, self._folded = self._folded, None
+        for told in () if image is None else decode_minutes(image):
             start = told.bar.flow.start_ms
             fresh = fresh_minute(self.instrument, start, 1)
             self.minutes[start] = CopiedMinute(
@@ -128,7 +138,12 @@ class Replica(ProcessorView):
         self._position = 0
         self._epoch = ""
         self.resyncs = 0
-        super().__init__(Engine(), source, self._now_ms)
+        super().__init__(Engine(), source, self._now_ms, self._unfold)
+
+    def _unfold(self, instrument: str) -> None:
+        stream = self.engine.streams.get(instrument)
+        if isinstance(stream, CopiedStream):
+            stream.unfold()
 
     def _now_ms(self, instrument: str) -> int:
         clock = self._clocks.get(instrument.rpartition(":")[0])
@@ -245,6 +260,7 @@ class Replica(ProcessorView):
     def _close(self, stream: Stream, update: Update) -> None:
         told = decode_minute(update.body)
         start = told.bar.flow.start_ms
+        self._unfold(update.instrument)
         known = stream.history.recent.get(start)
         if known is None or known.quality.revision <= told.quality.revision:
             stream.history.put(told.bar, told.quality, told.cells)

@@ -34,10 +34,10 @@ from orderflow.errors import BusError, ConfigError
 
 log = structlog.get_logger()
 CONNECT_S = 2
-ACK_S = 1.5
+ACK_S = 1.0
 """How long the broker may take to answer a question about a topic."""
 RETRY_S = 0.25
-LONGEST_RETRY_S = 1.0
+LONGEST_RETRY_S = 0.5
 PENDING_BYTES = 2**25
 ERRORS = (NatsError, TimeoutError, OSError)
 

@@ -162,6 +162,7 @@ class NatsSubscription:
             opt_start_seq=self._last + 1,
             filter_subjects=self._filters,
             num_replicas=1 if self._is_kept_elsewhere else None,
+            mem_storage=self._is_kept_elsewhere or None,
             ack_policy=AckPolicy.ALL,
             ack_wait=ACK_WAIT_S,
             max_ack_pending=-1,

@@ -57,8 +57,12 @@ class Packet(NamedTuple):
 
 
 def subject_of(topic: str, message: object) -> tuple[str, bool]:
-    """`<topic>.<venue>.<market>.<symbol>` or `<topic>.<role>[.<instance>]`, and whether it is of
-    one instrument or part alone; only an instrument's subject has four tokens, and a partition."""
+    """`<topic>.<venue>.<market>.<symbol>`, `<topic>.<role>[.<instance>]` or `<topic>.<kind>`, and
+    whether it is of one of these alone; only an instrument's subject has four tokens, and a
+    partition. Updates travel together: every reader wants all, and a packet costs each broker
+    more than what is in it."""
+    if isinstance(message, Update):
+        return f"{topic}.{message.kind}", True
     if isinstance(message, PartState | PartMinute):
         return ".".join([topic, *map(token, message.part.split("/"))]), True
     if name := instrument_name(message):

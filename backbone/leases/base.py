@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-TTL_S = 2.0
+TTL_S = 1.5
 """A member or lease that was not said for so long is gone."""
-BEAT_S = 0.4
+BEAT_S = 0.3
 """How often it is said."""
 
 

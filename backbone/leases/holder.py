@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
@@ -19,6 +19,8 @@ from backbone.leases.base import BEAT_S, TTL_S, Leases
 from orderflow.errors import BusError
 
 log = structlog.get_logger()
+CALM_S = 5.0
+"""After somebody left, what has no owner comes first: nothing that has one is moved so long."""
 Wanted = Callable[[frozenset[str]], frozenset[str]]
 Begin = Callable[[str], None]
 End = Callable[[str], Awaitable[None]]
@@ -46,7 +48,7 @@ class Holder:
         self._revisions: dict[str, int] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._told_s: float | None = None
-        self._patient_until_s = 0.0
+        self._patient_until_s = self._calm_from_s = 0.0
         self._stopping = self._away = False
 
     @property
@@ -83,16 +85,26 @@ class Holder:
             # The broker was away for everybody or for us: others may not have been heard yet.
             self._patient_until_s = now_s + TTL_S
         self._told_s = now_s
-        self.known = await self.leases.members(self.kind) | {self.member}
-        for key in sorted(self._revisions):
-            await self._keep(key)
+        members = await self.leases.members(self.kind) | {self.member}
+        if self.known - members:
+            self._calm_from_s = now_s + CALM_S
+        self.known = members
+        await self._together(self._keep, self._revisions)
         wanted = self._wanted(self.known)
-        for key in sorted(self.keys - wanted):
+        for key in sorted(self.keys - wanted if now_s >= self._calm_from_s else ()):
             log.info("leases.hands_over", kind=self.kind, owned=key)
             self._ending[key] = asyncio.create_task(self._finish(key))
         if now_s >= self._patient_until_s:
-            for key in sorted(wanted - self._revisions.keys() - self._ending.keys()):
-                await self._take(key)
+            await self._together(self._take, wanted - self._revisions.keys() - self._ending.keys())
+
+    async def _together(
+        self, work: Callable[[str], Awaitable[None]], keys: Collection[str]
+    ) -> None:
+        """Keys side by side: one after the other a slow broker would take longer than a lease."""
+        done = await asyncio.gather(*map(work, sorted(keys)), return_exceptions=True)
+        for failure in done:
+            if failure is not None:
+                raise failure
 
     async def _keep(self, key: str) -> None:
         """Ours for another TTL_S. A lease that ran out is taken again where nobody else did: what
@@ -144,5 +156,4 @@ class Holder:
         while works:
             _, works = await asyncio.wait(works, timeout=BEAT_S)
             with contextlib.suppress(BusError):
-                for key in sorted(self._revisions):
-                    await self._keep(key)
+                await self._together(self._keep, self._revisions)

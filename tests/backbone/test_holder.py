@@ -182,6 +182,27 @@ async def test_what_is_lost_begins_again_after_its_end() -> None:
     await a.stop()
 
 
+async def test_what_has_no_owner_comes_first() -> None:
+    """When a member dies its keys are taken at once; what the change moves between those that are
+    left is moved later, and not while others wait for their keys."""
+    leases = MemoryLeases(asyncio.get_running_loop().time)
+    owners: dict[str, list[str]] = {}
+    house = {name: Member(leases, name, owners) for name in "abcd"}
+    await until(lambda: all(m.holder.keys == own(KEYS, house, n) for n, m in house.items()))
+    kept = {name: own(KEYS, house, name) for name in "abc"}
+    left = own(KEYS, house, "d")
+    moving = {n: k - own(KEYS, "abc", n) for n, k in kept.items() if k - own(KEYS, "abc", n)}
+    assert moving, "these names were chosen because their keys move"
+    dead = house.pop("d")
+    dead.cut = True
+    wanted = {name: own(KEYS, "abc", name) & left for name in house}
+    await until(lambda: all(wanted[n] <= house[n].holder.keys for n in house))
+    assert all(keys <= house[name].holder.keys for name, keys in moving.items())
+    await until(lambda: all(m.holder.keys == own(KEYS, house, n) for n, m in house.items()))
+    for member in (*house.values(), dead):
+        await member.stop()
+
+
 async def _stolen(leases: MemoryLeases, member: Member) -> int:
     """Key 3 in the hands of another one, behind the member's back."""
     held = leases._held.pop(("k", "3"))

@@ -127,6 +127,25 @@ async def test_a_stream_that_falls_silent_after_an_overflow_resumes() -> None:
     assert bus.messages[-2:] == [Connected(["a"], "c", 5_000), Watermark(["a"], 5_000, "c")]
 
 
+async def test_only_the_last_watermark_travels() -> None:
+    """What waited for a slow bus has one watermark at its end, so that batches before and behind
+    an earlier one may travel together; a claim that ends or begins keeps those on both sides, and
+    other streams have their own."""
+    bus = StillBus()
+    buffer = Buffer(bus, "c", 100, lambda: 0.0)  # type: ignore[arg-type]
+    end, begin = Disconnect(["a"], "c", 1_003, "gone"), Connected(["a"], "c", 1_005)
+    said = [Watermark(["a"], 1_000 + number, "c") for number in range(6)]
+    other = Watermark(["a", "b"], 1_003, "c")
+    buffer.put([batch(1), said[0], batch(2), said[1], end, said[2], batch(3), other, said[3]])
+    buffer.put([said[4], begin, said[5]])
+    drain = asyncio.create_task(buffer.drain())
+    bus.open.set()
+    await buffer.emptied()
+    drain.cancel()
+    before = [batch(1), batch(2), said[1], end]
+    assert bus.messages == [*before, said[2], batch(3), other, said[4], begin, said[5]]
+
+
 async def test_the_capacity_follows_the_rate() -> None:
     """Five seconds of the measured rate, never less than the setting, never more than 50,000."""
     bus, now = StillBus(), [0.0]

@@ -87,6 +87,30 @@ def minute_of(batch: TradeBatch, cuts: list[int]) -> Minute:
     return minute
 
 
+@given(TRADES, st.lists(st.integers(1, 59), max_size=8), st.booleans())
+def test_looking_changes_nothing(trades: list[Trade], cuts: list[int], loose: bool) -> None:
+    """Cells that are looked at after every piece, folded and counted in finer steps on the way
+    are those of a minute that nobody looked at."""
+    batch = batch_of(trades)
+    batch.seq = list(range(len(batch)))
+    finer = Instrument("v", Market.SPOT, "ABC", "A", "BC", Decimal("0.1"), Decimal("0.25"))
+    watched, unseen = (fresh_minute(SPOT, FIRST_MS, 5) for _ in range(2))
+    edges = [0, *sorted({cut % len(batch) for cut in cuts} - {0}), len(batch)]
+    for minute in (watched, unseen):
+        for i, j in itertools.pairwise(edges):
+            minute.add_loose(batch, i, j) if loose else minute.add_run(batch, i, j)
+            if minute is watched:
+                watched.cell_bars(SPOT)
+        minute.fold_before(FIRST_MS)
+        if minute is watched:
+            watched.cell_bars(SPOT)
+        minute.rescale(5, 1, finer)
+        minute.fold_before(FIRST_MS + 60_000)
+    assert watched.cell_bars(finer) == unseen.cell_bars(finer)
+    assert watched.bar(finer) == unseen.bar(finer)
+    assert msgspec.json.encode(watched) == msgspec.json.encode(unseen)
+
+
 def recount(batch: TradeBatch) -> dict[str, object]:
     """The order-dependent numbers, as plainly as their definitions."""
     delta, running = 0, []

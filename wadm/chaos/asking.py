@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 
 ASK_S = 0.25
+LOOK_EVERY = 4
+"""A state of all streams is long, and asked for in between by who waits for something."""
 AGE_ERROR_MS = 1_000
 """The venue's clock is asked once a second, over a network and busy processors."""
 SERVER_FAULT = 500
@@ -38,7 +40,8 @@ class Asking:
         """For ever."""
         number = 0
         while True:
-            await self.look()
+            if number % LOOK_EVERY == 0:
+                await self.look()
             number += 1
             await self._number(self.names[number % len(self.names)])
             await asyncio.sleep(ASK_S)

@@ -32,9 +32,12 @@ from wadm.chaos.killing import cpu_s
 from wadm.chaos.verdict import Outcome, compare
 
 PARTITIONS = 6
-BOUNDS_S = {"processor": 5.0, "collector": 5.0, "server": 5.0, "broker": 10.0}
+BOUNDS_S = {"processor": 5.0, "collector": 5.0, "server": 5.0, "leader": 10.0, "broker": 15.0}
+"""`leader`: until another broker leads the trades; `broker`: until clients see trades of after it.
+The others are what clients see, with the age that every answer has without a fault."""
 READY_S, LONGEST_S, SETTLE_S = 120.0, 60.0, 180.0
 CALM_S = 4.0
+LOOK_S = 0.25
 SYMBOLS_EACH = 4
 """Two venues with two markets each list every symbol."""
 ROLES = ("processor", "collector", "broker", "server")
@@ -127,7 +130,7 @@ class Run:
             await self.asking.look()
             if not self.asking.behind(moment_ms, self.names):
                 return time.monotonic() - began_s
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_S)
         behind = self.asking.behind(moment_ms, self.names)
         self.figures.missed.append(
             f"{what}: {len(behind)} behind after {longest_s} s: {behind[:3]}"
@@ -140,20 +143,36 @@ class Run:
         name = await self._victim(role, number)
         moment_ms = self.sim.clock_ms()
         await self.crew.kill(name)
+        leading = asyncio.create_task(self._other_leader(name)) if role == "broker" else None
         took_s = await self._current(f"{role} {name} killed", moment_ms, LONGEST_S)
-        if took_s is not None:
-            self.figures.takeover_s.setdefault(role, []).append(round(took_s, 2))
+        self._took(role, took_s)
+        if leading is not None:
+            self._took("leader", await leading)
         print(f"killed {name}: {took_s and round(took_s, 2)} s", flush=True)
         await self.crew.start(name)
         await self._current(f"{name} started again", self.sim.clock_ms(), LONGEST_S)
 
+    def _took(self, what: str, took_s: float | None) -> None:
+        if took_s is not None:
+            self.figures.takeover_s.setdefault(what, []).append(round(took_s, 2))
+
+    async def _other_leader(self, before: str) -> float:
+        """Seconds until another broker leads the trades."""
+        began_s = time.monotonic()
+        while await self._leader() in (before, ""):  # noqa: ASYNC110 (only asking shows it)
+            await asyncio.sleep(LOOK_S)
+        return time.monotonic() - began_s
+
+    async def _leader(self) -> str:
+        """The broker that leads the trades."""
+        bus = self.crew.bus()
+        info = await bus.stream(TRADES, fresh=True)
+        await bus.close()
+        return "" if info is None or info.cluster is None else info.cluster.leader or ""
+
     async def _victim(self, role: str, number: int) -> str:
         if role == "broker":
-            bus = self.crew.bus()
-            info = await bus.stream(TRADES, fresh=True)
-            await bus.close()
-            leader = info.cluster.leader if info is not None and info.cluster is not None else None
-            return str(leader or NODES[0])
+            return await self._leader() or NODES[0]
         kind = {"processor": "process", "collector": "collect", "server": "serve"}[role]
         running = sorted(name for name in self.crew.processes if name.startswith(kind))
         if role == "collector":
@@ -161,8 +180,8 @@ class Run:
             running = [name for name in running if venue in name]
         return self.draw.choice(running)
 
-    async def play(self, rounds: int) -> int:
-        """All faults; the exchange time before which every minute is to be compared."""
+    async def play(self, rounds: int, from_ms: int) -> int:
+        """All faults; the exchange time from `from_ms` to which every minute is to be compared."""
         asking = asyncio.create_task(self.asking.run())
         try:
             for number in range(rounds):
@@ -173,6 +192,7 @@ class Run:
             await self.crew.stop("process-a")
             await self._current("a processor left", self.sim.clock_ms(), LONGEST_S)
             cut_ms = floor_ms(self.sim.clock_ms(), MINUTE_MS) + MINUTE_MS
+            cut_ms = max(cut_ms, from_ms + MINUTE_MS)
             settled_ms = cut_ms + MINUTE_MS // 2
             await self._current("the end", settled_ms, SETTLE_S)
         finally:
@@ -207,7 +227,7 @@ async def run_scale(folder: Path, rounds: int, instruments: int, rate: float, se
             run = Run(figures, sim, made, seed)
             await run.start()
             from_ms = floor_ms(sim.clock_ms(), MINUTE_MS) + MINUTE_MS
-            cut_ms = await run.play(rounds)
+            cut_ms = await run.play(rounds, from_ms)
             times = {name: cpu_s(process.pid) for name, process in made.processes.items()}
             figures.processor_time_s = times | {"simulator and clients": round(time.process_time())}
             for name in ("process-b", "process-c", "process-d"):

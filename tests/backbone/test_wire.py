@@ -1,0 +1,41 @@
+"""How messages of the bus are packed: what travels together, and in which order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backbone.bus.base import TRADES, UPDATES
+from backbone.bus.wire import PACK_BYTES, decode, packets
+from backbone.updates import Update
+from orderflow.trade import TradeBatch, Watermark
+
+NAMES = [f"binance:spot:S{number}USDT" for number in range(5)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["state", "minute", "window"]))))
+def test_updates_of_a_kind_travel_together(said: list[tuple[str, str]]) -> None:
+    """One packet for each kind, whatever the instruments; each kind in its order."""
+    updates = [Update(kind, name, place, 0) for place, (name, kind) in enumerate(said)]  # type: ignore[arg-type]
+    found = list(packets(UPDATES, updates))
+    assert len(found) == len({kind for _, kind in said})
+    for packet in found:
+        kind = packet.subject.removeprefix("updates.")
+        assert packet.single
+        assert decode(packet.data) == [u for u in updates if u.kind == kind]
+
+
+def test_many_updates_are_several_packets() -> None:
+    """None is larger than a broker takes."""
+    updates = [Update("state", name, 0, 0, body=bytes(PACK_BYTES // 3)) for name in NAMES]
+    found = list(packets(UPDATES, updates))
+    assert [len(decode(packet.data)) for packet in found] == [2, 2, 1]
+
+
+def test_trades_without_a_watermark_between_them_are_one_batch() -> None:
+    """A message about several instruments is a barrier for all of them."""
+    batches = [TradeBatch(NAMES[0], [key], [key], [1], [1], [1]) for key in range(4)]
+    said = Watermark(NAMES, 5, "c")
+    found = [decode(p.data) for p in packets(TRADES, [*batches[:2], said, *batches[2:]])]
+    assert [len(messages) for messages in found] == [1, 1, 1]
+    assert [list(m[0].key) for m in found if isinstance(m[0], TradeBatch)] == [[0, 1], [2, 3]]
