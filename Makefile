@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: test-cluster dashboard page-bench shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
+.PHONY: profile test-cluster dashboard page-bench shots whole-day attack hurt-day help setup run chaos test test-mongo test-containers check deploy-check deploy-lock sbom docs client-types bench lock clean client-hour client-wheel conformance evaluate fuzz mcpb
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -93,6 +93,9 @@ page-bench: $(STAMP) ## Measure the page's first chart and its frames under upda
 
 bench: $(STAMP) ## Measure everything beside its baselines, write build/bench.json (QUICK=1: a short run; PART=road)
 	$(BIN)/python -m bench $(if $(QUICK),--quick,) $(PART)
+
+profile: $(STAMP) ## A flame graph of the whole road: build/profile.svg, build/profile.txt (QUICK=1: shorter)
+	$(BIN)/python -m bench.profile $(if $(QUICK),--quick,)
 
 client-hour: $(STAMP) ## 100 clients poll for a simulated hour; 10,000 hostile names are written (minutes)
 	CLIENT_HOUR=1 $(BIN)/python -m pytest -q -s tests/client/test_client_poller.py \

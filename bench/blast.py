@@ -1,6 +1,7 @@
-"""A loopback Binance spot that sends made frames as fast as the reader takes, or paced.
+"""A loopback venue that sends made frames as fast as the reader takes, or (Binance only) paced.
 
-`python -m bench.blast COUNT RATE` prints two ports: TLS WebSocket, and REST; RATE 0 is a blast.
+`python -m bench.blast COUNT RATE [binance|bybit]` prints two ports: TLS WebSocket, and REST; RATE 0
+is a blast.
 The first `WARM` trades come at once; the others when the reader asks REST for `/go`, so that what a
 reader does once, at its start, is measured of nobody.
 """
@@ -25,7 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from bench.tape import START_MS, SYMBOLS, drawn, frames, halves
+from bench.tape import FILLS, START_MS, SYMBOLS, bybit_frames, drawn, frames, halves
 from simulator.wire.session import framed
 
 SLICE_BYTES = 1 << 18
@@ -65,6 +66,8 @@ def certificate() -> Path:
 
 def rest(path: str) -> object:
     """Just enough REST to be listed."""
+    if path.startswith("/v5/"):
+        return {"retCode": 0, "retMsg": "OK", "result": bybit_rest(path), "time": START_MS}
     if "exchangeInfo" in path:
         filters = [
             {"filterType": "PRICE_FILTER", "tickSize": "0.01"},
@@ -75,16 +78,37 @@ def rest(path: str) -> object:
     return {"serverTime": START_MS} if "time" in path else []
 
 
+def bybit_rest(path: str) -> object:
+    """The same of Bybit."""
+    if "time" in path:
+        return {"timeSecond": str(START_MS // 1_000), "timeNano": f"{START_MS}000000"}
+    if "instruments-info" not in path or "category=spot" in path:
+        return {"list": [], "nextPageCursor": ""}
+    row = {
+        "status": "Trading",
+        "quoteCoin": "USDT",
+        "contractType": "LinearPerpetual",
+        "priceFilter": {"tickSize": "0.01"},
+        "lotSizeFilter": {"qtyStep": "0.001"},
+    }
+    found = [{"symbol": symbol, "baseCoin": symbol[:-4], **row} for symbol in SYMBOLS]
+    return {"list": found, "nextPageCursor": ""}
+
+
 class Sender:
     """What is sent, and whether the reader is ready for the second part."""
 
-    def __init__(self, count: int, rate: float) -> None:
+    def __init__(self, count: int, rate: float, venue: str) -> None:
         self.rate = rate
+        self.venue = venue
         self.go = asyncio.Event()
         self.stamped = [halves(trade) for trade in drawn(count)] if rate else []
-        made = [] if rate else [framed(text) for text in frames(count)]
+        texts, warm = (
+            (bybit_frames(count), WARM // FILLS) if venue == "bybit" else (frames(count), WARM)
+        )
+        made = [] if rate else [framed(text) for text in texts]
         self.parts = [
-            "".join(part).encode("latin-1") for part in (made[:WARM], made[WARM:]) if part
+            "".join(part).encode("latin-1") for part in (made[:warm], made[warm:]) if part
         ]
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -98,7 +122,23 @@ class Sender:
         return Response(HTTPStatus.OK, "OK", headers, body)
 
     async def serve(self, connection: ServerConnection) -> None:
-        """Everything, then silence."""
+        """Everything, then silence; Bybit's readers are answered first, as that venue does."""
+        if self.venue != "bybit":
+            await self._send(connection)
+            return
+        wanted: set[str] = set()
+        sending: asyncio.Task[None] | None = None
+        async for message in connection:
+            if sending is not None:
+                continue  # an answer between two slices would be in the middle of a frame
+            asked = msgspec.json.decode(message)
+            wanted |= {t for t in asked.get("args", []) if t.startswith("publicTrade.")}
+            said = {"success": True, "ret_msg": "", "op": asked["op"], "conn_id": "bench"}
+            await connection.send(msgspec.json.encode(said | {"req_id": asked.get("req_id", "")}))
+            if len(wanted) == len(SYMBOLS):
+                sending = asyncio.create_task(self._send(connection))
+
+    async def _send(self, connection: ServerConnection) -> None:
         if self.rate:
             await self._pace(connection, self.stamped[:WARM])
             await self.go.wait()
@@ -131,10 +171,11 @@ async def _drained(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve until killed."""
-    sender = Sender(int(sys.argv[1]), float(sys.argv[2]))
+    venue = sys.argv[3] if len(sys.argv) > 3 else "binance"
+    sender = Sender(int(sys.argv[1]), float(sys.argv[2]), venue)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
-    options = {"process_request": sender.answer, "compression": None}
+    options = {"process_request": sender.answer, "compression": None, "ping_interval": None}
     async with (
         serve(sender.serve, "127.0.0.1", 0, ssl=context, **options) as server,  # type: ignore[arg-type]
         serve(sender.serve, "127.0.0.1", 0, **options) as plain,  # type: ignore[arg-type]

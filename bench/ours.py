@@ -51,18 +51,25 @@ class Probe:
         return found
 
 
-async def run(ports: list[int], count: int, *, paced: bool) -> dict[str, Any]:
+def venue_settings(venue: str, ports: list[int]) -> dict[str, str]:
+    """Where the venue is; of Bybit one connection, because its peer keeps one."""
+    ws, rest = f"wss://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
+    if venue == "bybit":
+        market = {"markets": "perp", "derivatives": "off", "instance": "bench"}
+        return {"venues": venue, **market, "bybit_ws_url": ws, "bybit_rest_url": rest}
+    market = {"markets": "spot", "binance_spot_ws_url": ws, "binance_spot_rest_url": rest}
+    return {"venues": venue, **market}
+
+
+async def run(ports: list[int], count: int, venue: str, *, paced: bool) -> dict[str, Any]:
     """Collect everything; paced runs also ask the server how old its newest trade is."""
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings(
             {},
             symbols=",".join(SYMBOLS),
-            venues="binance",
-            markets="spot",
             data_dir=folder,
             port=0,
-            binance_spot_ws_url=f"wss://127.0.0.1:{ports[0]}",
-            binance_spot_rest_url=f"http://127.0.0.1:{ports[1]}",
+            **venue_settings(venue, ports),
         )
         async with opened_store(settings, SIMULATED) as store:
             system = System(settings, store, SIMULATED)
@@ -141,11 +148,12 @@ async def measure(
 
 
 def main() -> None:
-    """PORT REST_PORT COUNT paced|blast."""
+    """PORT REST_PORT COUNT paced|blast [binance|bybit]."""
     os.sched_setaffinity(0, {0})
     configure_logs("error")
     ports, count = [int(sys.argv[1]), int(sys.argv[2])], int(sys.argv[3])
-    print(json.dumps(loops.run(run(ports, count, paced=sys.argv[4] == "paced"))))
+    venue = sys.argv[5] if len(sys.argv) > 5 else "binance"
+    print(json.dumps(loops.run(run(ports, count, venue, paced=sys.argv[4] == "paced"))))
 
 
 if __name__ == "__main__":

@@ -15,16 +15,24 @@ import urllib.request
 from cryptofeed import FeedHandler
 from cryptofeed.connection import RestEndpoint, Routes, WebsocketEndpoint
 from cryptofeed.defines import TRADES
-from cryptofeed.exchanges import Binance
+from cryptofeed.exchanges import Binance, Bybit
 
 port, count, symbols = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
 rest, warm = f"http://127.0.0.1:{sys.argv[4]}", int(sys.argv[5])
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-Binance.websocket_endpoints = [
-    WebsocketEndpoint(f"wss://127.0.0.1:{port}", options={"ssl": context})
-]
-Binance.rest_endpoints = [RestEndpoint(rest, routes=Routes("/api/v3/exchangeInfo"))]
+venue = sys.argv[6] if len(sys.argv) > 6 else "binance"
+if venue == "bybit":
+    Feed = Bybit
+    address, listing = f"wss://127.0.0.1:{port}/v5/public/linear", "/v5/market/instruments-info"
+    symbols = [f"{symbol}-PERP" for symbol in symbols]
+else:
+    Feed = Binance
+    address, listing = f"wss://127.0.0.1:{port}", "/api/v3/exchangeInfo"
+Feed.websocket_endpoints = [WebsocketEndpoint(address, options={"ssl": context})]
+routes = Routes([f"{listing}?category={kind}" for kind in ("linear", "spot")])
+routes = routes if venue == "bybit" else Routes(listing)
+Feed.rest_endpoints = [RestEndpoint(rest, routes=routes)]
 state = {"n": 0, "began": 0.0, "cpu": 0.0}
 
 
@@ -37,7 +45,7 @@ async def on_trade(trade, receipt):
 
 async def main():
     handler = FeedHandler(config={"log": {"disabled": True}, "uvloop": True})
-    handler.add_feed(Binance(symbols=symbols, channels=[TRADES], callbacks={TRADES: on_trade}))
+    handler.add_feed(Feed(symbols=symbols, channels=[TRADES], callbacks={TRADES: on_trade}))
     loop = asyncio.get_running_loop()
     for feed in handler.feeds:
         feed.start(loop)

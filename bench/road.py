@@ -21,8 +21,10 @@ from bench.goals import Goal, console, times
 from bench.tape import SYMBOLS
 
 PEERS = Path(".venv-peers")
-CRYPTOFEED = "cryptofeed==2.4.1"
-GOAL_RATIO = 3.0
+CRYPTOFEED, CCXT = "cryptofeed==2.4.1", "ccxt==4.5.90"
+GOAL_RATIO, GOAL_CCXT = 3.0, 15.0
+CCXT_TRADES = 60_000
+"""It is slower by so much that fewer have to do."""
 GOAL_P99_MS = 100.0
 GOAL_STALL_MS = 10.0
 PACED_RATE = 10_000
@@ -30,14 +32,16 @@ Run = dict[str, Any]
 
 
 def peers_python() -> str | None:
-    """An environment of its own for the peer; None when it can't be installed."""
-    python = PEERS / "bin/python"
-    if not python.exists():
-        console.print(f"installing {CRYPTOFEED} into {PEERS}")
+    """An environment of its own for the peers; None when they can't be installed."""
+    python, installed = PEERS / "bin/python", PEERS / "installed"
+    wanted = " ".join((CRYPTOFEED, CCXT))
+    if not installed.exists() or installed.read_text() != wanted:
+        console.print(f"installing {wanted} into {PEERS}")
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        done = subprocess.run([str(python), "-m", "pip", "install", "-q", CRYPTOFEED], check=False)
-        if done.returncode != 0:
+        install = [str(python), "-m", "pip", "install", "-q", *wanted.split()]
+        if subprocess.run(install, check=False).returncode != 0:
             return None
+        installed.write_text(wanted)
     return str(python)
 
 
@@ -102,24 +106,33 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     certificate()
     ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}"]
     peer = peers_python()
-    names = ",".join(f"{symbol[:-4]}-USDT" for symbol in SYMBOLS)
-    words = [str(peer), "bench/peer_cryptofeed.py", "{ws}", str(count), names, "{rest}", str(WARM)]
-    runs: dict[str, list[Run]] = {"wadm": [], "cryptofeed 2.4.1": []}
+    theirs = {
+        "cryptofeed 2.4.1": (count, peer_words("cryptofeed", peer, count, "-")),
+        "ccxt.pro 4.5.90": (WARM + CCXT_TRADES, peer_words("ccxt", peer, WARM + CCXT_TRADES, "/")),
+    }
+    runs: dict[str, list[Run]] = {"wadm": []} | {name: [] for name in theirs}
     for number in range(repeats):
         console.print(f"road: run {number + 1} of {repeats}, {count:,} trades each")
         if (found := sent(count, 0, [*ours, str(count), "blast"])) is not None:
             runs["wadm"].append(found)
-        if peer is not None and (found := sent(count, 0, words)) is not None:
-            runs["cryptofeed 2.4.1"].append(found)
+        for name, (number_of, words) in theirs.items() if peer is not None else ():
+            if (found := sent(number_of, 0, words)) is not None:
+                runs[name].append(found)
     paced_count = WARM + PACED_RATE * (10 if quick else 60)
     paced = sent(paced_count, PACED_RATE, [*ours, str(paced_count), "paced"])
     shown(runs, paced)
     return judged(runs, paced), {"runs": runs, "paced": paced, "load": os.getloadavg()}
 
 
+def peer_words(name: str, python: str | None, count: int, between: str) -> list[str]:
+    """How a peer is called, with its way to write a symbol."""
+    symbols = ",".join(f"{symbol[:-4]}{between}USDT" for symbol in SYMBOLS)
+    return [str(python), f"bench/peer_{name}.py", "{ws}", str(count), symbols, "{rest}", str(WARM)]
+
+
 def judged(runs: dict[str, list[Run]], paced: Run | None) -> list[Goal]:
     """The goals of the road."""
-    mine, theirs = (per_core(found) for found in runs.values())
+    mine, theirs, ccxt = (per_core(found) for found in runs.values())
     worst = max((run["stall_work_ms"] for run in runs["wadm"]), default=None)
     late = paced or {}
     name = f"at {PACED_RATE:,} trades/s"
@@ -127,6 +140,10 @@ def judged(runs: dict[str, list[Run]], paced: Run | None) -> list[Goal]:
         times(
             "TLS socket to stored bar, all on / cryptofeed, callback only",
             *("trades/s/core", mine, theirs, GOAL_RATIO),
+        ),
+        times(
+            "TLS socket to stored bar, all on / ccxt.pro, its trades counted",
+            *("trades/s/core", mine, ccxt, GOAL_CCXT),
         ),
         Goal(f"trade to answer, p99, {name}", "ms", late.get("p99_ms"), GOAL_P99_MS),
         Goal(

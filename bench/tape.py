@@ -1,6 +1,7 @@
-"""Frames of a made-up Binance market: aggTrades of 100 symbols, Zipf distributed, and candles.
+"""Frames of a made-up market: trades of 100 symbols, Zipf distributed; prices walk.
 
-Ids are consecutive, prices walk; a closed minute's candle comes from its trades, as the venue's do.
+Binance: a trade a frame, ids consecutive, and candles from the trades, as the venue's are. Bybit:
+the five fills of one taker order a frame, and no candles.
 """
 
 from __future__ import annotations
@@ -70,6 +71,27 @@ def frames(count: int) -> Iterator[str]:
         minute.setdefault(trade.place, []).append(trade)
         head, tail = halves(trade)
         yield f"{head}{trade.at + 1}{tail % trade.at}"
+
+
+FILLS = 5
+"""Trades of a Bybit frame."""
+
+
+def bybit_frames(count: int) -> Iterator[str]:
+    """Frames of `count` trades of linear perpetuals, each frame of one symbol and moment."""
+    at = START_MS
+    for number, trade in enumerate(drawn(count // FILLS)):
+        at += number % (TRADES_PER_MS // FILLS) == 0
+        symbol, side = SYMBOLS[trade.place], "Buy" if trade.buy else "Sell"
+        fills = ",".join(
+            f'{{"T":{at},"s":"{symbol}","S":"{side}","v":"{(trade.lots + fill) * LOT:.3f}",'
+            f'"p":"{(trade.ticks + fill) * TICK:.2f}","L":"PlusTick",'
+            f'"i":"{number:08x}-0000-5000-8000-{fill:012x}","BT":false,"RPI":false,"seq":{number}}}'
+            for fill in range(FILLS)
+        )
+        yield (
+            f'{{"topic":"publicTrade.{symbol}","type":"snapshot","ts":{at + 1},"data":[{fills}]}}'
+        )
 
 
 def candle(place: int, end_ms: int, trades: list[Drawn]) -> str:

@@ -104,7 +104,8 @@ class MongoStore:
                 self._slots.setdefault(found["name"], {})[found["slot"]] = found["generation"]
 
     async def take(self, scope: str) -> Fence:
-        """Count the scope's epochs; a write that is under way under the one before conflicts."""
+        """Count the scope's epochs; a write that is under way under the one before conflicts: its
+        snapshot is older, or it is over before."""
         family, layout = layout_of(scope)
         others = {"$regex": f"^{re.escape(family)}", "$not": re.compile(f"^{re.escape(layout)}")}
         async with _errors(WRITE_S):
@@ -135,8 +136,6 @@ class MongoStore:
         database = self._database
 
         async def work(session: AsyncClientSession) -> None:
-            if fence is not None:
-                await _hold(database, fence, session)
             for name, wanted in operations.items():
                 for start in range(0, len(wanted), CHUNK):
                     chunk = wanted[start : start + CHUNK]
@@ -146,6 +145,10 @@ class MongoStore:
                         continue
                     await database[name].bulk_write(chunk, ordered=False, session=session)
                     await asyncio.sleep(0)
+            if fence is not None:
+                # Last, so that a process that dies in the middle of its write does not keep its
+                # successor from taking over until the database gives its transaction up.
+                await _hold(database, fence, session)
 
         async with _errors(WRITE_S), database.client.start_session() as session:
             await session.with_transaction(work, read_concern=ReadConcern("snapshot"))
