@@ -28,6 +28,7 @@ from orderflow.trade import (
 PACK_BYTES = 262_144
 """A packed list is sent when it has grown to this size."""
 ALL = "_all"
+STATE, CLOSED = "state", "closed"
 PACKED, TEXT = b"\x00", b"\x01"
 
 Context = Funding | OpenInterest | Liquidation | Interruption
@@ -57,12 +58,13 @@ class Packet(NamedTuple):
 
 
 def subject_of(topic: str, message: object) -> tuple[str, bool]:
-    """`<topic>.<venue>.<market>.<symbol>`, `<topic>.<role>[.<instance>]` or `<topic>.<kind>`, and
-    whether it is of one of these alone; only an instrument's subject has four tokens, and a
-    partition. Updates travel together: every reader wants all, and a packet costs each broker
-    more than what is in it."""
+    """`<topic>.<venue>.<market>.<symbol>`, `<topic>.<role>[.<instance>]` or, of updates,
+    `<topic>.state` and `<topic>.closed`, and whether it is of one of these alone; only an
+    instrument's subject has four tokens, and a partition. Updates travel together: every reader
+    wants all, and a packet costs each broker more than what is in it. A window stays behind its
+    minutes."""
     if isinstance(message, Update):
-        return f"{topic}.{message.kind}", True
+        return f"{topic}.{STATE if message.kind == STATE else CLOSED}", True
     if isinstance(message, PartState | PartMinute):
         return ".".join([topic, *map(token, message.part.split("/"))]), True
     if name := instrument_name(message):
