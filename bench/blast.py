@@ -13,9 +13,11 @@ import ipaddress
 import ssl
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from cryptography import x509
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from bench.tape import FILLS, START_MS, SYMBOLS, bybit_frames, drawn, frames, halves
@@ -100,7 +103,6 @@ class Sender:
 
     def __init__(self, count: int, rate: float, venue: str) -> None:
         self.rate = rate
-        self.venue = venue
         self.go = asyncio.Event()
         self.stamped = [halves(trade) for trade in drawn(count)] if rate else []
         texts, warm = (
@@ -122,19 +124,22 @@ class Sender:
         return Response(HTTPStatus.OK, "OK", headers, body)
 
     async def serve(self, connection: ServerConnection) -> None:
-        """Everything, then silence; Bybit's readers are answered first, as that venue does."""
-        if self.venue != "bybit":
-            await self._send(connection)
-            return
-        wanted: set[str] = set()
+        """Everything, then silence, to whoever asked for the trades of every symbol."""
+        request = connection.request
+        wanted = _trades(request.path.partition("streams=")[2].split("/") if request else [])
         sending: asyncio.Task[None] | None = None
-        async for message in connection:
+        if len(wanted) == len(SYMBOLS):
+            sending = asyncio.create_task(self._send(connection))
+        while True:
+            try:
+                message = await connection.recv()
+            except ConnectionClosed:
+                return
             if sending is not None:
                 continue  # an answer between two slices would be in the middle of a frame
             asked = msgspec.json.decode(message)
-            wanted |= {t for t in asked.get("args", []) if t.startswith("publicTrade.")}
-            said = {"success": True, "ret_msg": "", "op": asked["op"], "conn_id": "bench"}
-            await connection.send(msgspec.json.encode(said | {"req_id": asked.get("req_id", "")}))
+            wanted |= _trades(asked.get("params") or asked.get("args") or [])
+            await connection.send(msgspec.json.encode(_granted(asked)))
             if len(wanted) == len(SYMBOLS):
                 sending = asyncio.create_task(self._send(connection))
 
@@ -161,6 +166,19 @@ class Sender:
                 connection.transport.write("".join(batch).encode("latin-1"))
             sent = due
             await asyncio.sleep(0.001)
+
+
+def _trades(topics: Iterable[str]) -> set[str]:
+    """Those topics that are trades, of either venue."""
+    return {t for t in topics if t.endswith("@aggTrade") or t.startswith("publicTrade.")}
+
+
+def _granted(asked: dict[str, Any]) -> dict[str, Any]:
+    """What the venue says to a subscription."""
+    if "op" not in asked:
+        return {"result": None, "id": asked["id"]}
+    said = {"success": True, "ret_msg": "", "op": asked["op"], "conn_id": "bench"}
+    return said | {"req_id": asked.get("req_id", "")}
 
 
 async def _drained(connection: ServerConnection) -> None:

@@ -5,19 +5,15 @@ out, as its users do; every trade is counted where ccxt has parsed it.
 """
 
 import asyncio
-import json
 import os
-import resource
 import ssl
 import sys
-import time
-import urllib.request
 
 import ccxt.pro
+from peer_clock import Clock
 
 port, count, symbols = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
-rest, warm = f"http://127.0.0.1:{sys.argv[4]}", int(sys.argv[5])
-state = {"n": 0, "began": 0.0, "cpu": 0.0}
+clock = Clock(f"http://127.0.0.1:{sys.argv[4]}", int(sys.argv[5]), count)
 
 
 class Counting(ccxt.pro.binance):
@@ -25,10 +21,7 @@ class Counting(ccxt.pro.binance):
 
     def handle_trade(self, client, message):
         super().handle_trade(client, message)
-        state["n"] += 1
-        if state["n"] == warm:
-            urllib.request.urlopen(f"{rest}/go").close()
-            state["began"], state["cpu"] = time.perf_counter(), time.process_time()
+        clock.trade()
 
 
 def market(exchange, symbol):
@@ -65,15 +58,11 @@ async def main():
             await exchange.watch_trades_for_symbols(symbols, params={"name": "aggTrade"})
 
     watching = asyncio.create_task(watch())
-    while state["n"] < count and not watching.done():  # noqa: ASYNC110
+    while not clock.over and not watching.done():  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     if watching.done():
         watching.result()
-    wall, cpu = time.perf_counter() - state["began"], time.process_time() - state["cpu"]
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found = {"trades": state["n"] - warm, "wall_s": wall, "cpu_s": cpu, "rss_mb": rss}
-    print(json.dumps(found), flush=True)
-    os._exit(0)
+    clock.finish()
 
 
 os.sched_setaffinity(0, {0})

@@ -22,7 +22,7 @@ from bench.tape import SYMBOLS
 
 PEERS = Path(".venv-peers")
 CRYPTOFEED, CCXT = "cryptofeed==2.4.1", "ccxt==4.5.90"
-GOAL_RATIO, GOAL_CCXT = 3.0, 15.0
+GOAL_RATIO, GOAL_BYBIT, GOAL_CCXT = 3.0, 2.5, 15.0
 CCXT_TRADES = 60_000
 """It is slower by so much that fewer have to do."""
 GOAL_P99_MS = 100.0
@@ -45,16 +45,16 @@ def peers_python() -> str | None:
     return str(python)
 
 
-def sent(count: int, rate: float, words: list[str]) -> Run | None:
-    """One run of a reader against a fresh sender; its JSON line."""
+def sent(count: int, rate: float, words: list[str], venue: str = "binance") -> Run | None:
+    """One run of a reader, which is told the venue last, against a fresh sender; its JSON line."""
     environ = os.environ | {"SSL_CERT_FILE": str(CERTIFICATE.resolve())}
-    command = [sys.executable, "-m", "bench.blast", str(count), str(rate)]
+    command = [sys.executable, "-m", "bench.blast", str(count), str(rate), venue]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None
         os.sched_setaffinity(sender.pid, {1} if os.cpu_count() != 1 else {0})
         try:
             ports = sender.stdout.readline().split()
-            filled = [word.format(ws=ports[0], rest=ports[1]) for word in words]
+            filled = [word.format(ws=ports[0], rest=ports[1]) for word in [*words, venue]]
             out = subprocess.run(
                 filled, capture_output=True, text=True, env=environ, timeout=300, check=False
             )
@@ -100,50 +100,67 @@ def shown(runs: dict[str, list[Run]], paced: Run | None) -> None:
     console.print(table)
 
 
+def readers(count: int, peer: str | None) -> dict[str, tuple[int, str, list[str]]]:
+    """Who reads how many trades of which venue, and how it is called."""
+    ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}", str(count), "blast"]
+    found = {"wadm": (count, "binance", ours), "wadm, Bybit": (count, "bybit", ours)}
+    if peer is None:
+        return found
+    cryptofeed = peer_words("cryptofeed", peer, count, "-")
+    few = WARM + CCXT_TRADES
+    return found | {
+        "cryptofeed 2.4.1": (count, "binance", cryptofeed),
+        "cryptofeed 2.4.1, Bybit": (count, "bybit", cryptofeed),
+        "ccxt.pro 4.5.90": (few, "binance", peer_words("ccxt", peer, few, "/")),
+    }
+
+
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate the readers; goals, and every run."""
     count, repeats = (400_000, 3) if quick else (600_000, 5)
     certificate()
-    ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}"]
-    peer = peers_python()
-    theirs = {
-        "cryptofeed 2.4.1": (count, peer_words("cryptofeed", peer, count, "-")),
-        "ccxt.pro 4.5.90": (WARM + CCXT_TRADES, peer_words("ccxt", peer, WARM + CCXT_TRADES, "/")),
-    }
-    runs: dict[str, list[Run]] = {"wadm": []} | {name: [] for name in theirs}
+    all_readers = readers(count, peers_python())
+    runs: dict[str, list[Run]] = {name: [] for name in all_readers}
     for number in range(repeats):
         console.print(f"road: run {number + 1} of {repeats}, {count:,} trades each")
-        if (found := sent(count, 0, [*ours, str(count), "blast"])) is not None:
-            runs["wadm"].append(found)
-        for name, (number_of, words) in theirs.items() if peer is not None else ():
-            if (found := sent(number_of, 0, words)) is not None:
+        for name, (number_of, venue, words) in all_readers.items():
+            if (found := sent(number_of, 0, words, venue)) is not None:
                 runs[name].append(found)
     paced_count = WARM + PACED_RATE * (10 if quick else 60)
-    paced = sent(paced_count, PACED_RATE, [*ours, str(paced_count), "paced"])
+    ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}", str(paced_count), "paced"]
+    paced = sent(paced_count, PACED_RATE, ours)
     shown(runs, paced)
     return judged(runs, paced), {"runs": runs, "paced": paced, "load": os.getloadavg()}
 
 
-def peer_words(name: str, python: str | None, count: int, between: str) -> list[str]:
+def peer_words(name: str, python: str, count: int, between: str) -> list[str]:
     """How a peer is called, with its way to write a symbol."""
     symbols = ",".join(f"{symbol[:-4]}{between}USDT" for symbol in SYMBOLS)
-    return [str(python), f"bench/peer_{name}.py", "{ws}", str(count), symbols, "{rest}", str(WARM)]
+    return [python, f"bench/peer_{name}.py", "{ws}", str(count), symbols, "{rest}", str(WARM)]
 
 
 def judged(runs: dict[str, list[Run]], paced: Run | None) -> list[Goal]:
     """The goals of the road."""
-    mine, theirs, ccxt = (per_core(found) for found in runs.values())
+    rates = {name: per_core(found) for name, found in runs.items()}
+    mine = rates["wadm"]
     worst = max((run["stall_work_ms"] for run in runs["wadm"]), default=None)
     late = paced or {}
     name = f"at {PACED_RATE:,} trades/s"
     return [
         times(
             "TLS socket to stored bar, all on / cryptofeed, callback only",
-            *("trades/s/core", mine, theirs, GOAL_RATIO),
+            *("trades/s/core", mine, rates.get("cryptofeed 2.4.1"), GOAL_RATIO),
+        ),
+        times(
+            "the same, Bybit frames of five trades",
+            "trades/s/core",
+            rates["wadm, Bybit"],
+            rates.get("cryptofeed 2.4.1, Bybit"),
+            GOAL_BYBIT,
         ),
         times(
             "TLS socket to stored bar, all on / ccxt.pro, its trades counted",
-            *("trades/s/core", mine, ccxt, GOAL_CCXT),
+            *("trades/s/core", mine, rates.get("ccxt.pro 4.5.90"), GOAL_CCXT),
         ),
         Goal(f"trade to answer, p99, {name}", "ms", late.get("p99_ms"), GOAL_P99_MS),
         Goal(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backbone.bus.base import TRADES, UPDATES
-from backbone.bus.wire import PACK_BYTES, decode, packets
+from backbone.bus.wire import PACK_BYTES, decode, encode, packets
 from backbone.updates import Update
+from orderflow.errors import BusError
 from orderflow.trade import TradeBatch, Watermark
 
 NAMES = [f"binance:spot:S{number}USDT" for number in range(5)]
@@ -41,3 +43,16 @@ def test_trades_without_a_watermark_between_them_are_one_batch() -> None:
     found = [decode(p.data) for p in packets(TRADES, [*batches[:2], said, *batches[2:]])]
     assert [len(messages) for messages in found] == [1, 1, 1]
     assert [list(m[0].key) for m in found if isinstance(m[0], TradeBatch)] == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x00\xc1", b"\x01{", b"\x05[]", b"\x00\x91\x80"])
+def test_unreadable(data: bytes) -> None:
+    """What nobody of us sent is an error of the bus."""
+    with pytest.raises(BusError):
+        decode(data)
+
+
+def test_what_cannot_travel() -> None:
+    """What has no form on the wire is refused where it is published."""
+    with pytest.raises(BusError, match="can't travel"):
+        encode([object()])

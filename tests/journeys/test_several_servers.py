@@ -187,30 +187,33 @@ async def waiting(made: Edge, key: str, waits: list[Any]) -> None:
 
 
 async def check_same(parts: ComposeHouse, key: str) -> None:
-    """Content hashes of every final minute, and of the five minutes, from each server."""
-    answers: list[dict[str, str]] = []
-    for name in SERVERS:
-        found: dict[str, str] = {}
-        async with asyncio.timeout(WAIT_S):
-            while sum(mark.startswith("1m") for mark in found) < FINAL:
-                found = {}
-                for timeframe in ("1m", "5m"):
-                    address = f"http://127.0.0.1:{parts.ports[name]}/footprint/{NAME}"
-                    answer = await parts.client.get(
-                        address, params={"timeframe": timeframe, **SPAN}, headers={"X-API-Key": key}
-                    )
-                    bars = answer.json().get("bars", [])
-                    found |= {
-                        f"{timeframe} {bar['period_start']}": bar["content_hash"]
-                        for bar in bars
-                        if bar["final"]
-                    }
-                await asyncio.sleep(0.2)
-        answers.append(found)
-    # The tape may still close a window between the two servers' answers.
-    both = answers[0].keys() & answers[1].keys()
-    assert sum(mark.startswith("1m") for mark in both) >= FINAL
-    assert all(answers[0][mark] == answers[1][mark] for mark in both)
+    """Content hashes of every final minute, and of the five minutes, from each server; both are
+    asked until neither has a window that the tape closed between the two questions."""
+    answers: list[dict[str, str]] = [{}]
+    async with asyncio.timeout(WAIT_S):
+        while (
+            sum(mark.startswith("1m") for mark in answers[0]) < FINAL
+            or answers[0].keys() != answers[1].keys()
+        ):
+            await asyncio.sleep(0.2)
+            answers = [await finals_of(parts, name, key) for name in SERVERS]
+    assert answers[0] == answers[1]
+
+
+async def finals_of(parts: ComposeHouse, name: str, key: str) -> dict[str, str]:
+    """What a server says is final, by timeframe and start."""
+    found: dict[str, str] = {}
+    for timeframe in ("1m", "5m"):
+        address = f"http://127.0.0.1:{parts.ports[name]}/footprint/{NAME}"
+        answer = await parts.client.get(
+            address, params={"timeframe": timeframe, **SPAN}, headers={"X-API-Key": key}
+        )
+        found |= {
+            f"{timeframe} {bar['period_start']}": bar["content_hash"]
+            for bar in answer.json().get("bars", [])
+            if bar["final"]
+        }
+    return found
 
 
 async def check_budget(parts: ComposeHouse) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import gc
@@ -9,13 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from backbone.bus.base import Delivery, Subscription
 from backbone.bus.nats import Link, NatsBus
 from backbone.bus.nats_topic import Shape
+from orderflow.trade import TradeBatch
 from wadm.certificates import Authority, write_public
 from wadm.nats_config import OPERATOR, Node, nats_config, roles
 
@@ -199,3 +202,30 @@ def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsClust
     with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
     gc.collect()
+
+
+ONE = "binance:perp:BTCUSDT"
+
+
+def batch(*keys: int, instrument: str = ONE) -> TradeBatch:
+    count = len(keys)
+    return TradeBatch(instrument, list(keys), [1] * count, [1] * count, [1] * count, [1] * count)
+
+
+async def taken(reader: Subscription, count: int, wait_s: float = 30) -> list[Delivery]:
+    found: list[Delivery] = []
+    async with asyncio.timeout(wait_s):
+        while len(found) < count:
+            found += await reader.next()
+    return found
+
+
+async def until(condition: Callable[[], Awaitable[bool]], wait_s: float = 20) -> None:
+    async with asyncio.timeout(wait_s):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def stored(bus: NatsBus, topic: str) -> int:
+    js = await bus.connect()
+    return int((await js.stream_info(topic.upper())).state.messages)

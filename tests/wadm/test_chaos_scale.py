@@ -49,8 +49,8 @@ def test_what_is_not_met_is_said(changes: dict[str, Any], said: str) -> None:
 def test_a_takeover_that_is_too_slow() -> None:
     """Each role has its bound."""
     slow = figures()
-    slow.takeover_s["leader"] = [9.9, 10.1]
-    assert judge(slow) == ["take-over of a leader: [9.9, 10.1] s, bound 10.0 s"]
+    slow.takeover_s["broker"] = [9.9, 10.1]
+    assert judge(slow) == ["take-over of a broker: [9.9, 10.1] s, bound 10.0 s"]
 
 
 async def test_who_is_behind(tmp_path: Any) -> None:

@@ -218,7 +218,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m wadm.chaos", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute")
     parser.add_argument("--scale", action="store_true", help="the house on many processes")
-    parser.add_argument("--scale-rate", type=float, default=1_000.0, help="trades a second in all")
+    parser.add_argument("--scale-rate", type=float, default=20_000.0, help="trades a second in all")
     parser.add_argument("--instruments", type=int, default=200)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--minutes", type=int)
