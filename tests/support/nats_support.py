@@ -222,7 +222,7 @@ async def taken(reader: Subscription, count: int, wait_s: float = 30) -> list[De
 
 async def until(condition: Callable[[], Awaitable[bool]], wait_s: float = 20) -> None:
     async with asyncio.timeout(wait_s):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.05)
 
 
