@@ -1,9 +1,10 @@
 """`make profile`: where the time of the whole road goes, as a flame graph and as a table.
 
-py-spy looks five hundred times a second at the process of `bench.ours`, from outside, while it
-takes a blast of trades: build/profile.svg is drawn from one run, build/profile.txt (each function
-by the time spent in it, and in what it calls) from another. Widths and shares are samples of the
-thread that holds the interpreter; code in C counts for the Python function that calls it.
+py-spy looks a hundred times a second, from outside and without stopping it, at the process of
+`bench.ours` while it takes a blast of trades: build/profile.svg is drawn from one run,
+build/profile.txt (each function by the time spent in it, and in what it calls) from another.
+Widths and shares are samples of the thread that holds the interpreter; code in C counts for the
+Python function that calls it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,24 @@ from bench.goals import FOLDER, console
 from bench.road import sent
 
 COUNT, QUICK_COUNT = 1_000_000, 300_000
-PER_S = 500
+PER_S = 100
 SHOWN = 60
 Samples = Counter[tuple[str, ...]]
 
 
 def recorded(count: int, kind: str, out: Path) -> bool:
     """Profile one run into a file; False when that was not possible."""
-    spy = ["py-spy", "record", "--gil", "--rate", str(PER_S), "--format", kind, "--output"]
+    spy = [
+        "py-spy",
+        "record",
+        "--gil",
+        "--nonblocking",
+        "--rate",
+        str(PER_S),
+        "--format",
+        kind,
+        "--output",
+    ]
     ours = [sys.executable, "-m", "bench.ours", "{ws}", "{rest}", str(count), "blast"]
     words = [str(Path(sys.executable).with_name(spy[0])), *spy[1:], str(out), "--", *ours]
     return sent(count, 0, words) is not None

@@ -63,10 +63,12 @@ def sent(count: int, rate: float, words: list[str], venue: str = "binance") -> R
             return None
         finally:
             sender.kill()
-    if out.returncode != 0 or not out.stdout.strip():
+    # Who watches a reader may say something after it.
+    lines = [line for line in out.stdout.splitlines() if line.startswith("{")]
+    if out.returncode != 0 or not lines:
         console.print(f"[red]failed:[/] {filled[1:4]} {out.stderr[-400:]}")
         return None
-    found: Run = json.loads(out.stdout.strip().splitlines()[-1])
+    found: Run = json.loads(lines[-1])
     return found
 
 
