@@ -20,6 +20,8 @@ MISSING = "ids missing"
 MEMORY_MS = 300_000
 MEMORY_IDS = 4_096
 """Unordered ids are remembered this long and at least this many; older trades are quarantined."""
+RECENT_IDS = 2_048
+"""So many of them outlive a restart: twice what a venue's newest page can hold."""
 
 
 class Counts(msgspec.Struct):
@@ -204,17 +206,43 @@ class ConsecutiveLedger:
 
 
 class UnorderedLedger:
-    """Recently seen ids of a stream whose ids say nothing about order."""
+    """Recently seen ids of a stream whose ids say nothing about order.
+
+    `recent`: the newest `RECENT_IDS` as (id, time) in the order of their arrival, `older` what is
+    remembered from before these, `older_ms` the newest time that ever left `recent`.
+    """
 
     def __init__(self, seen: Iterable[tuple[int, int]] = (), counts: Counts | None = None) -> None:
-        self.order: deque[tuple[int, int]] = deque(seen)
-        self.ids: set[int] = {key for key, _ in self.order}
+        self.recent: deque[tuple[int, int]] = deque(seen)
+        self.older: deque[tuple[int, int]] = deque()
+        self.ids: set[int] = {key for key, _ in self.recent}
         self.counts = counts or Counts()
-        self.newest_ms = max((ms for _, ms in self.order), default=0)
+        self.newest_ms = max((ms for _, ms in self.recent), default=0)
+        self.older_ms = 0
         self.horizon_ms = 0
+        self._age()
+
+    def __len__(self) -> int:
+        """How many ids are remembered."""
+        return len(self.ids)
 
     def admit(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
         """Index spans [i, j) of ids never seen before."""
+        count = len(keys)
+        new = set(keys)
+        if not count or len(new) < count or not self.ids.isdisjoint(new):
+            return self._admit_each(keys, event_ms)
+        if min(event_ms) < self.horizon_ms:
+            return self._admit_each(keys, event_ms)
+        self.ids |= new
+        self.recent.extend(zip(keys, event_ms, strict=True))
+        self.newest_ms = max(self.newest_ms, max(event_ms))
+        self.counts.received += count
+        self.counts.applied += count
+        self._forget()
+        return [(0, count)]
+
+    def _admit_each(self, keys: Sequence[int], event_ms: Sequence[int]) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
         counts = self.counts
         for index, key in enumerate(keys):
@@ -242,16 +270,33 @@ class UnorderedLedger:
             self._remember(key, event_ms)
             self.counts.quarantine(reason)
 
+    @property
+    def restart_ms(self) -> int:
+        """The horizon of one that remembers `recent` and nothing else."""
+        return max(self.horizon_ms, self.older_ms + 1) if self.older_ms else self.horizon_ms
+
     def _remember(self, key: int, event_ms: int) -> None:
         self.ids.add(key)
-        self.order.append((key, event_ms))
+        self.recent.append((key, event_ms))
         self.newest_ms = max(self.newest_ms, event_ms)
+
+    def _age(self) -> None:
+        """Only the newest ids are recent."""
+        recent, older = self.recent, self.older
+        while len(recent) > RECENT_IDS:
+            one = recent.popleft()
+            older.append(one)
+            if one[1] > self.older_ms:
+                self.older_ms = one[1]
 
     def _forget(self) -> None:
         """Drop ids beyond the memory; trades older than any dropped id are refused from now on."""
-        oldest_kept = self.newest_ms - MEMORY_MS
-        while len(self.order) > MEMORY_IDS and self.order[0][1] < oldest_kept:
-            key, event_ms = self.order.popleft()
+        self._age()
+        older, oldest_kept = self.older, self.newest_ms - MEMORY_MS
+        surplus = len(older) + len(self.recent) - MEMORY_IDS
+        while surplus > 0 and older[0][1] < oldest_kept:
+            key, event_ms = older.popleft()
+            surplus -= 1
             self.ids.discard(key)
             self.horizon_ms = max(self.horizon_ms, event_ms + 1)
 

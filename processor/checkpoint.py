@@ -5,29 +5,31 @@ JSON, because ids of unordered streams and sums of price x quantity exceed 64 bi
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Generic, TypeVar
 
 import msgspec
 
 from orderflow.completeness import Gap, Quality
 from orderflow.instrument import Instrument
 from orderflow.ledger import ConsecutiveLedger, Counts, Run, UnorderedLedger
+from orderflow.timeframe import CELL_MS, floor_ms
 from orderflow.trade import InstrumentChanged, KlineClosed, instrument_of
 from processor.coverage import NEVER, Coverage
 from processor.floor import Floor
 from processor.grids import Grid, Grids
 from processor.guard import Guard
-from processor.minute import Minute
+from processor.minute import Minute, SavedMinute, loose_signs
 from processor.stream import Published, Stream
 from processor.toxicity import Toxicity
 
+M = TypeVar("M", Minute, SavedMinute)
 FORMAT = 1
-IDS_KEPT = 2_048
-"""Unordered ids in a checkpoint: twice what a venue's newest page can hold."""
 RESTART = "restart"
 
 
-class StreamState(msgspec.Struct):
+class StreamState(msgspec.Struct, Generic[M]):
     """Everything a stream needs to go on where it stopped."""
 
     format: int
@@ -38,6 +40,7 @@ class StreamState(msgspec.Struct):
     counts: Counts
     runs: list[Run]
     seen: list[tuple[int, int]]
+    """Of an unordered stream: ids of trades that are not in the cells."""
     horizon_ms: int
     observed_from_ms: int | None
     watermark_ms: int
@@ -46,7 +49,7 @@ class StreamState(msgspec.Struct):
     next_close_ms: int | None
     evicted_before_ms: int
     last_event_ms: int
-    minutes: list[Minute]
+    minutes: list[M]
     published: dict[int, Published]
     klines: list[KlineClosed]
     asked: dict[int, Gap | None]
@@ -74,10 +77,10 @@ class SaidWindow(msgspec.Struct):
     quality: Quality
 
 
-class Checkpoint(msgspec.Struct):
+class Checkpoint(msgspec.Struct, Generic[M]):
     """A stream and its windows."""
 
-    state: StreamState
+    state: StreamState[M]
     said: list[SaidWindow]
 
 
@@ -93,7 +96,7 @@ class Placed(msgspec.Struct):
     state: Place
 
 
-DECODER = msgspec.json.Decoder(Checkpoint)
+DECODER = msgspec.json.Decoder(Checkpoint[Minute])
 POSITION_DECODER = msgspec.json.Decoder(Placed)
 
 
@@ -107,18 +110,20 @@ def saved_at(blob: bytes) -> Floor:
     return POSITION_DECODER.decode(blob).state.bus
 
 
-def _state(stream: Stream, bus: Floor) -> StreamState:
+def _state(stream: Stream, bus: Floor) -> StreamState[SavedMinute]:
     ledger, coverage = stream.ledger, stream.coverage
     for minute in stream.minutes.values():
         minute.ladder.settle()
-    unordered = isinstance(ledger, UnorderedLedger)
+    runs: list[Run] = []
     seen: list[tuple[int, int]] = []
-    horizon = 0
+    horizon = epoch = 0
+    toxicity = stream.toxicity
     if isinstance(ledger, UnorderedLedger):
-        skipped = max(0, len(ledger.order) - IDS_KEPT)
-        seen = list(islice(ledger.order, skipped, None))
-        dropped = max((ms for _, ms in islice(ledger.order, skipped)), default=0)
-        horizon = max(ledger.horizon_ms, dropped + 1 if skipped else 0)
+        horizon = ledger.restart_ms
+        seen = _seen_apart(ledger, stream.minutes.values(), horizon)
+        toxicity = toxicity.without_kept(_kept_from(horizon, stream.evicted_before_ms))
+    else:
+        runs, epoch = ledger.runs, ledger.epoch
     return StreamState(
         format=FORMAT,
         instrument=announced(stream.instrument),
@@ -126,9 +131,9 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
         grids=stream.grids.days,
         grid_fixed=stream.grids.fixed,
         counts=ledger.counts,
-        runs=[] if isinstance(ledger, UnorderedLedger) else ledger.runs,
+        runs=runs,
         seen=seen,
-        horizon_ms=horizon if unordered else 0,
+        horizon_ms=horizon,
         observed_from_ms=coverage.observed_from_ms,
         watermark_ms=coverage.watermark_ms,
         outage=coverage.outage,
@@ -136,7 +141,7 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
         next_close_ms=stream.next_close_ms,
         evicted_before_ms=stream.evicted_before_ms,
         last_event_ms=stream.last_event_ms,
-        minutes=list(stream.minutes.values()),
+        minutes=[minute.saved(horizon) for minute in stream.minutes.values()],
         published=stream.published,
         klines=list(stream.evidence.klines.values()),
         asked=stream.evidence.asked,
@@ -144,14 +149,14 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
         lost_gaps=stream.lost_gaps,
         verified_minutes=stream.verified_minutes,
         unverified_minutes=stream.unverified_minutes,
-        epoch=0 if isinstance(ledger, UnorderedLedger) else ledger.epoch,
+        epoch=epoch,
         guard=stream.guard,
         unbalanced=stream.unbalanced,
         connections=coverage.connections,
         since=coverage.since,
         lapsed=coverage.lapsed,
         bus=bus,
-        toxicity=stream.toxicity,
+        toxicity=toxicity,
     )
 
 
@@ -170,25 +175,8 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     """
     checkpoint = DECODER.decode(blob)
     state = checkpoint.state
-    event = state.instrument
-    instrument = instrument_of(event)
-    grids = Grids(state.first_grid, fixed=state.grid_fixed)
-    grids.days = state.grids
-    ledger: ConsecutiveLedger | UnorderedLedger
-    if instrument.sequence == "unordered":
-        ledger = UnorderedLedger(state.seen, state.counts)
-        ledger.horizon_ms = state.horizon_ms
-    else:
-        ledger = ConsecutiveLedger(state.runs, state.counts, state.epoch)
-    coverage = Coverage(state.observed_from_ms, state.watermark_ms, {}, state.outage, state.lost)
-    stream = Stream(instrument, grids, ledger, coverage)
-    if gapless:
-        coverage.go_on(state.connections, state.since, state.lapsed)
-    elif coverage.outage is None and coverage.observed_from_ms is not None:
-        start = min(state.watermark_ms, state.last_event_ms)
-        coverage.outage = Gap(start, NEVER, RESTART)
-    elif coverage.outage is not None:
-        coverage.outage = Gap(coverage.outage.start_ms, NEVER, coverage.outage.reason)
+    stream = _founded(state)
+    _connected(stream, state, gapless=gapless)
     stream.next_close_ms = state.next_close_ms
     stream.evicted_before_ms = state.evicted_before_ms
     stream.last_event_ms = state.last_event_ms
@@ -208,10 +196,60 @@ def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream,
     stream.unverified_minutes = state.unverified_minutes
     stream.guard = state.guard
     stream.toxicity = state.toxicity
+    if stream.unordered:
+        kept_from = _kept_from(state.horizon_ms, state.evicted_before_ms)
+        stream.toxicity.take_back(kept_from, sorted(loose_signs(state.minutes)))
     stream.unbalanced = state.unbalanced
     # What came in between the last publication and this checkpoint was not said yet.
     stream.dirty = set(stream.published)
     return stream, checkpoint.said
+
+
+def _founded(state: StreamState[Minute]) -> Stream:
+    """A stream with its grids, ledger and coverage."""
+    instrument = instrument_of(state.instrument)
+    grids = Grids(state.first_grid, fixed=state.grid_fixed)
+    grids.days = state.grids
+    ledger: ConsecutiveLedger | UnorderedLedger
+    if instrument.sequence == "unordered":
+        ledger = UnorderedLedger(_seen(state), state.counts)
+        ledger.horizon_ms = state.horizon_ms
+    else:
+        ledger = ConsecutiveLedger(state.runs, state.counts, state.epoch)
+    coverage = Coverage(state.observed_from_ms, state.watermark_ms, {}, state.outage, state.lost)
+    return Stream(instrument, grids, ledger, coverage)
+
+
+def _connected(stream: Stream, state: StreamState[Minute], *, gapless: bool) -> None:
+    """Its connections as they were, or an outage that lasts."""
+    coverage = stream.coverage
+    if gapless:
+        coverage.go_on(state.connections, state.since, state.lapsed)
+    elif coverage.outage is None and coverage.observed_from_ms is not None:
+        start = min(state.watermark_ms, state.last_event_ms)
+        coverage.outage = Gap(start, NEVER, RESTART)
+    elif coverage.outage is not None:
+        coverage.outage = Gap(coverage.outage.start_ms, NEVER, coverage.outage.reason)
+
+
+def _seen_apart(
+    ledger: UnorderedLedger, minutes: Iterable[Minute], horizon_ms: int
+) -> list[tuple[int, int]]:
+    """Recent ids of trades that no cell of the checkpoint has."""
+    kept = {key for _, _, _, key, _, _ in loose_signs(minutes, horizon_ms)}
+    return [one for one in ledger.recent if one[0] not in kept]
+
+
+def _seen(state: StreamState[Minute]) -> list[tuple[int, int]]:
+    """Those, and the ids of the trades in its cells by their time."""
+    known = {key for key, _ in state.seen}
+    kept = [(one[3], one[0]) for one in loose_signs(state.minutes) if one[3] not in known]
+    return [*state.seen, *sorted(kept, key=itemgetter(1))]
+
+
+def _kept_from(horizon_ms: int, evicted_before_ms: int) -> int:
+    """From this time on a checkpoint of an unordered stream has every trade in a cell."""
+    return max(floor_ms(horizon_ms, CELL_MS), evicted_before_ms)
 
 
 def announced(instrument: Instrument) -> InstrumentChanged:

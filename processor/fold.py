@@ -31,32 +31,52 @@ Column: TypeAlias = NDArray[np.int64]
 
 def folded(tally: Tally, ladder: Ladder, batch: TradeBatch, i: int, j: int) -> bool:
     """Apply trades i..j-1; False (and nothing done) where the numbers are too large for it."""
+    columns = _columns(ladder, batch, i, j)
+    if columns is None:
+        return False
+    price, quantity, side, times, trades = columns
+    bought = quantity * side
+    _sum(tally, price, quantity, price * quantity, bought, side, trades)
+    _extremes(tally, price, 2 * bought - quantity)
+    tally.buy_lots += int(bought.sum())
+    tally.sell_lots += int((quantity - bought).sum())
+    _pile(ladder, columns)
+    _bursts(tally, times, price, quantity, side)
+    return True
+
+
+def piled(ladder: Ladder, batch: TradeBatch, i: int, j: int) -> bool:
+    """The same for the ladder alone: what needs no order."""
+    columns = _columns(ladder, batch, i, j)
+    if columns is not None:
+        _pile(ladder, columns)
+    return columns is not None
+
+
+def _columns(ladder: Ladder, batch: TradeBatch, i: int, j: int) -> tuple[Column, ...] | None:
+    """Price, quantity, side, time and venue trades; None where the numbers are too large."""
     prices, quantities = batch.price_ticks[i:j], batch.qty_lots[i:j]
     least, highest, most = min(prices), max(prices), max(quantities)
     unit, spread = ladder.unit, highest - least
     if most * (j - i) * max(highest * unit.times, spread * spread) >= SAFE:
-        return False
+        return None
     if highest // ladder.row_ticks - least // ladder.row_ticks >= MOST_ROWS:
-        return False
+        return None
     if sum(quantities) >= EXACT_DOUBLES:
-        return False
-    price: Column = np.array(prices, dtype=np.int64)
-    quantity: Column = np.array(quantities, dtype=np.int64)
-    side: Column = np.array(batch.side[i:j], dtype=np.int64)
-    times: Column = np.array(batch.event_ms[i:j], dtype=np.int64)
-    counts = batch.n_trades[i:j]
-    trades: Column = np.array(counts, dtype=np.int64) if counts else np.ones_like(price)
-    turnover = price * quantity
-    bought = quantity * side
-    _sum(tally, price, quantity, turnover, bought, side, trades)
-    _extremes(tally, price, 2 * bought - quantity)
-    tally.buy_lots += int(bought.sum())
-    tally.sell_lots += int((quantity - bought).sum())
+        return None
+    counts = batch.n_trades[i:j] or [1] * (j - i)
+    found = (prices, quantities, batch.side[i:j], batch.event_ms[i:j], counts)
+    return tuple(np.array(column, dtype=np.int64) for column in found)
+
+
+def _pile(ladder: Ladder, columns: tuple[Column, ...]) -> None:
+    """Volume at price, size classes and largest prints."""
+    price, quantity, side, times, trades = columns
+    turnover, bought = price * quantity, quantity * side
     _rows(ladder, price // ladder.row_ticks, quantity, bought, trades)
-    _sizes(ladder, turnover * unit.times // unit.per, quantity, bought, side)
+    notional = turnover * ladder.unit.times // ladder.unit.per
+    _sizes(ladder, notional, quantity, bought, side)
     _largest(ladder, turnover, times, price, quantity, side)
-    _bursts(tally, times, price, quantity, side)
-    return True
 
 
 def _sum(

@@ -9,6 +9,7 @@ import msgspec
 
 from orderflow.footprint import Row
 from orderflow.prints import MOST_LARGEST, Print, QuoteUnit, SizeCell, kept
+from orderflow.trade import TradeBatch
 from processor.crowd import Block, Crowd
 
 Ranked = tuple[int, int, int, int, int]
@@ -81,17 +82,28 @@ class Ladder(msgspec.Struct, omit_defaults=True):
             heapreplace(self.largest, item)
         return self.least_kept
 
-    def add(self, event_ms: int, price: int, quantity: int, side: int) -> None:
-        """Apply one trade of an unordered stream; `Tally.add` has the same inlined."""
-        turnover = price * quantity
-        row = self.rows.setdefault(price // self.row_ticks, [0, 0, 0])
-        size = self.sizes.setdefault(self.unit.size_class(turnover), [0, 0, 0, 0])
-        row[2] += 1
-        row[0 if side else 1] += quantity
-        size[0 if side else 1] += quantity
-        size[2 if side else 3] += 1
-        if turnover >= self.least_kept:
-            self.keep((turnover, -event_ms, price, quantity, side))
+    def add_each(self, batch: TradeBatch, i: int, j: int) -> None:
+        """Apply trades i..j-1 of an unordered stream; `Tally.add` has the same inlined."""
+        rows, sizes, row_ticks = self.rows, self.sizes, self.row_ticks
+        times, per, least = self.unit.times, self.unit.per, self.least_kept
+        columns = (batch.price_ticks[i:j], batch.qty_lots[i:j], batch.side[i:j])
+        for event_ms, price, quantity, side in zip(batch.event_ms[i:j], *columns, strict=True):
+            turnover = price * quantity
+            number = price // row_ticks
+            row = rows[number] if number in rows else rows.setdefault(number, [0, 0, 0])
+            number = (turnover * times // per).bit_length()
+            size = sizes[number] if number in sizes else sizes.setdefault(number, [0, 0, 0, 0])
+            row[2] += 1
+            if side:
+                row[0] += quantity
+                size[0] += quantity
+                size[2] += 1
+            else:
+                row[1] += quantity
+                size[1] += quantity
+                size[3] += 1
+            if turnover >= least:
+                least = self.keep((turnover, -event_ms, price, quantity, side))
 
     def packed_rows(self) -> dict[int, Row]:
         """Rows as a bar holds them."""

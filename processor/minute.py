@@ -8,8 +8,9 @@ a sequence keep the order of their arrival. Rows need no order and are kept at o
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -21,11 +22,12 @@ from orderflow.instrument import Instrument
 from orderflow.prints import QuoteUnit, quote_unit
 from orderflow.timeframe import CELL_MS, MINUTE_MS
 from orderflow.trade import TradeBatch
+from processor.fold import WORTHWHILE, piled
 from processor.ladder import Ladder
 from processor.sweep import Edges, sweeps_of
 from processor.tally import Tally
 
-Loose = tuple[int, int, int, int, int, int, int]
+Loose: TypeAlias = tuple[int, int, int, int, int, int, int]
 """(event_ms, seq, sweep order of the price, key, price_ticks, qty_lots, side) of a trade."""
 
 
@@ -42,9 +44,40 @@ class Cell(msgspec.Struct, dict=True):
         content = (records, instrument.tick_size, instrument.lot_size)
         known: tuple[object, FlowBar | None] = self.__dict__.get("known", (None, None))
         if known[0] != content:
-            tallies = [*self.tallies, _folded(self.loose)] if self.loose else self.tallies
-            known = self.__dict__["known"] = content, _joined(tallies, instrument, start_ms)
+            bar = _joined(self.folded().tallies, instrument, start_ms)
+            known = self.__dict__["known"] = content, bar
         return known[1]
+
+    def folded(self) -> Cell:
+        """The same with its loose trades as a tally, made anew only after trades were added."""
+        if not self.loose:
+            return self
+        known: tuple[int, Cell] | None = self.__dict__.get("whole")
+        if known is None or known[0] != len(self.loose):
+            cell = Cell([*self.tallies, _folded(self.loose)], [])
+            known = self.__dict__["whole"] = len(self.loose), cell
+        return known[1]
+
+    def saved(self) -> msgspec.Raw:
+        """As JSON; that of loose trades is kept while none is added, for it is asked for every
+        second and most cells are over."""
+        if not self.loose:
+            return msgspec.Raw(msgspec.json.encode(self))
+        known: tuple[int, msgspec.Raw] | None = self.__dict__.get("json")
+        if known is None or known[0] != len(self.loose):
+            known = len(self.loose), msgspec.Raw(msgspec.json.encode(self))
+            self.__dict__["json"] = known
+        return known[1]
+
+
+class SavedMinute(msgspec.Struct):
+    """A minute on its way to the store: reads back as a `Minute`."""
+
+    start_ms: int
+    ladder: Ladder
+    cells: dict[int, msgspec.Raw]
+    touched: int
+    arrived: int
 
 
 class Minute(msgspec.Struct):
@@ -79,26 +112,46 @@ class Minute(msgspec.Struct):
 
     def add_loose(self, batch: TradeBatch, i: int, j: int) -> None:
         """Trades i..j-1 of an unordered stream, of this minute, in any order."""
-        for k in range(i, j):
-            event_ms, price, lots = batch.event_ms[k], batch.price_ticks[k], batch.qty_lots[k]
-            side = batch.side[k]
-            self.ladder.add(event_ms, price, lots, side)
-            start = event_ms // CELL_MS * CELL_MS
-            cell = self.cells.get(start)
-            if cell is None:
-                cell = self.cells[start] = Cell([], [])
-            seq = batch.seq[k] if batch.seq else 0
-            self.arrived += 1
-            sweep = (price if side else -price) if seq else self.arrived
-            insort(cell.loose, (event_ms, seq, sweep, batch.key[k], price, lots, side))
+        if j - i < WORTHWHILE or not piled(self.ladder, batch, i, j):
+            self.ladder.add_each(batch, i, j)
+        k = 0
+        rows = self._loose(batch, i, j)
+        while k < len(rows):
+            start = rows[k][0] // CELL_MS * CELL_MS
+            if start not in self.cells:
+                self.cells[start] = Cell([], [])
+            end = bisect_left(rows, (start + CELL_MS,), k)
+            merge(self.cells[start].loose, rows[k:end])
+            k = end
         self.touched += 1
+
+    def _loose(self, batch: TradeBatch, i: int, j: int) -> list[Loose]:
+        """Trades in their natural order; those without a sequence in that of their arrival."""
+        prices, sides, seqs = batch.price_ticks[i:j], batch.side[i:j], batch.seq[i:j]
+        sweeps = [price if side else -price for price, side in zip(prices, sides, strict=True)]
+        arrived = range(self.arrived + 1, self.arrived + j - i + 1)
+        self.arrived += j - i
+        if not seqs:
+            seqs, sweeps = [0] * (j - i), list(arrived)
+        elif not all(seqs):
+            numbered = zip(seqs, sweeps, arrived, strict=True)
+            sweeps = [sweep if seq else number for seq, sweep, number in numbered]
+        columns = (batch.event_ms[i:j], seqs, sweeps, batch.key[i:j], prices, batch.qty_lots[i:j])
+        return sorted(zip(*columns, sides, strict=True))
 
     def fold_before(self, event_ms: int) -> None:
         """Turn loose trades of cells that ended before `event_ms` into tallies."""
         for start, cell in self.cells.items():
             if cell.loose and start + CELL_MS <= event_ms:
-                cell.tallies.append(_folded(cell.loose))
-                cell.loose = []
+                self.cells[start] = cell.folded()
+
+    def saved(self, horizon_ms: int) -> SavedMinute:
+        """The minute as it can be read back, trades of cells before the horizon folded."""
+        cells = {
+            start: (cell.folded() if start + CELL_MS <= horizon_ms else cell).saved()
+            for start, cell in self.cells.items()
+        }
+        return SavedMinute(self.start_ms, self.ladder, cells, self.touched, self.arrived)
 
     def cell_bars(self, instrument: Instrument) -> list[FlowBar]:
         """The 5 s bars that saw trades, in time order."""
@@ -124,6 +177,7 @@ class Minute(msgspec.Struct):
         unit = quote_unit(instrument.tick_size, instrument.lot_size)
         self.ladder.rescale(ticks, lots, unit)
         for cell in self.cells.values():
+            cell.__dict__.clear()
             for tally in cell.tallies:
                 tally.rescale(ticks, lots)
             cell.loose = [
@@ -149,6 +203,26 @@ def fresh_minute(instrument: Instrument, start_ms: int, row_ticks: int) -> Minut
 def empty_flow(instrument: Instrument, start_ms: int, end_ms: int) -> FlowBar:
     """The neutral bar of an interval."""
     return FlowBar(start_ms, end_ms, instrument.tick_size, instrument.lot_size)
+
+
+def loose_signs(
+    minutes: Iterable[Minute], from_ms: int = 0
+) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Loose trades, without their prices, of cells that end later than `from_ms`."""
+    for minute in minutes:
+        for start, cell in minute.cells.items():
+            if start + CELL_MS > from_ms:
+                for ms, seq, sweep, key, _, lots, side in cell.loose:
+                    yield ms, seq, sweep, key, lots, side
+
+
+def merge(loose: list[Loose], rows: list[Loose]) -> None:
+    """Put trades in order among others; nearly always they all come behind."""
+    if loose and rows[0] < loose[-1]:
+        place = bisect_right(loose, rows[0])
+        rows = sorted([*loose[place:], *rows])
+        del loose[place:]
+    loose += rows
 
 
 def _first_key(tally: Tally) -> int:

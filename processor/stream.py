@@ -262,8 +262,8 @@ class Stream:
     def advance(self, now_ms: int, mono_ms: int) -> tuple[list[MinuteResult], list[RepairRequest]]:
         """Close what is over, revise what changed, ask for what is missing."""
         if isinstance(self.ledger, UnorderedLedger):
-            for minute in self.minutes.values():
-                minute.fold_before(self.ledger.horizon_ms)
+            for start in [start for start in self.minutes if start < self.ledger.horizon_ms]:
+                self.minutes[start].fold_before(self.ledger.horizon_ms)
         self._settle_outage()
         for gap in self.repairs.given_up(mono_ms):
             self.evidence.lose(gap)

@@ -8,8 +8,8 @@ make the value invalid until every bucket was filled anew.
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
 from itertools import compress
 
 import msgspec
@@ -134,29 +134,49 @@ class Toxicity(msgspec.Struct):
 
     def take_loose(self, batch: TradeBatch, i: int, j: int) -> None:
         """New trades in any order; a trade from before what was counted makes it invalid."""
-        for k in range(i, j):
-            event_ms, price, side = batch.event_ms[k], batch.price_ticks[k], batch.side[k]
-            if event_ms < self.settled_ms:
-                self.gap("late trade", event_ms)
-                continue
-            seq = batch.seq[k] if batch.seq else 0
-            sweep = price if side else -price
-            self.loose.append((event_ms, seq, sweep, batch.key[k], batch.qty_lots[k], side))
+        prices, sides = batch.price_ticks[i:j], batch.side[i:j]
+        sweeps = [price if side else -price for price, side in zip(prices, sides, strict=True)]
+        seqs = batch.seq[i:j] or [0] * (j - i)
+        columns = (batch.event_ms[i:j], seqs, sweeps, batch.key[i:j], batch.qty_lots[i:j], sides)
+        rows: list[Loose] = sorted(zip(*columns, strict=True), key=_order)
+        if rows[0][0] < self.settled_ms:
+            late = bisect_left(rows, self.settled_ms, key=_time)
+            for one in rows[:late]:
+                self.gap("late trade", one[0])
+            del rows[:late]
+        if rows and self.loose and _order(rows[0]) < _order(self.loose[-1]):
+            place = bisect_right(self.loose, _order(rows[0]), key=_order)
+            rows = sorted([*self.loose[place:], *rows], key=_order)
+            del self.loose[place:]
+        self.loose += rows
 
     def settle(self, before_ms: int) -> None:
         """Count loose trades of before `before_ms`; later ones may still be joined by others."""
         if not self.loose:
             return
-        self.loose.sort(key=_order)
-        ready = [one for one in self.loose if one[0] < before_ms]
-        if len(self.loose) - len(ready) > MOST_WAITING:
-            self.gap("outage too long", self.loose[-1][0])
-            self.loose = []
+        ready = bisect_left(self.loose, before_ms, key=_time)
+        if len(self.loose) - ready > MOST_WAITING:
+            newest_ms = self.loose[-1][0]
+            self.gap("outage too long", newest_ms)
+            self.loose, self.settled_ms = [], newest_ms + 1
             return
-        del self.loose[: len(ready)]
         self.settled_ms = max(self.settled_ms, before_ms)
         if ready:
-            self._count([one[0] for one in ready], [one[4] for one in ready], [o[5] for o in ready])
+            _, _, _, _, lots, side = zip(*self.loose[:ready], strict=True)
+            times = [one[0] for one in self.loose[:ready]]
+            del self.loose[:ready]
+            self._count(times, lots, side)
+
+    def without_kept(self, from_ms: int) -> Toxicity:
+        """The same without loose trades from then on, which a checkpoint has elsewhere."""
+        loose = self.loose[: bisect_left(self.loose, from_ms, key=_time)]
+        return msgspec.structs.replace(self, loose=loose)
+
+    def take_back(self, from_ms: int, kept: Iterable[Loose]) -> None:
+        """Loose trades from then on as they are kept elsewhere, in order."""
+        before = sorted((one for one in self.loose if one[0] < from_ms), key=_order)
+        since_ms = max(from_ms, self.settled_ms)
+        self.loose = before + [one for one in kept if one[0] >= since_ms]
 
     # Both
 
@@ -255,6 +275,10 @@ class Toxicity(msgspec.Struct):
 
 def _first(one: Waiting) -> int:
     return one.first
+
+
+def _time(one: Loose) -> int:
+    return one[0]
 
 
 def _order(one: Loose) -> tuple[int, int, int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from heapq import nsmallest
 
 import structlog
 
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 CHECKPOINT_MS = 1_000
 CHECKPOINTS_PER_WRITE = 8
+CHECKPOINT_BYTES_PER_S = 5_000_000
+"""The busier, the larger checkpoints are; they take turns so as not to write more than this."""
 SWEEP_MS = 30_000
 PUT_RECORDS, FEWEST_RECORDS = 500, 10
 """Records of one transaction, so that a long outage is caught up with in steps that stay; halved
@@ -66,7 +69,7 @@ class Writer:
         self.failures = 0
         self.position = 0
         self.writing: asyncio.Task[None] | None = None
-        self._sending = self._swept_ms = 0
+        self._sending = self._swept_ms = self._saving_from_ms = 0
         self._at_once = PUT_RECORDS
         self._saved_ms: dict[str, int] = {}
         self._positions = floor.Positions()
@@ -112,11 +115,7 @@ class Writer:
             return
         if self._breaker.state(mono / 1_000) == "open":
             return
-        due = [
-            name
-            for name in self._changed()
-            if mono - self._saved_ms.get(name, 0) >= self.checkpoint_ms
-        ][:CHECKPOINTS_PER_WRITE]
+        due = self._due(mono)
         sweep = self._share.partition.number == 0 and mono - self._swept_ms >= SWEEP_MS
         if due or self.pending or sweep:
             blobs = self._blobs(due, mono)
@@ -124,6 +123,14 @@ class Writer:
             if sweep:
                 self._swept_ms = mono
             self.writing = asyncio.create_task(self._write(records, blobs, sweep=sweep))
+
+    def _due(self, mono: int) -> list[str]:
+        """Streams whose checkpoint is old, the oldest first."""
+        if mono < self._saving_from_ms:
+            return []
+        saved, oldest = self._saved_ms, mono - self.checkpoint_ms
+        due = [name for name in self._changed() if saved.get(name, 0) <= oldest]
+        return nsmallest(CHECKPOINTS_PER_WRITE, due, key=lambda name: saved.get(name, 0))
 
     async def finish(self, more: Callable[[], list[Record]]) -> int:
         """The last write: what is pending, `more`, and every changed stream; counts these."""
@@ -146,6 +153,8 @@ class Writer:
         if blobs and self._apart:
             blobs[self._share.floor_name] = floor.encode(self._place(self._positions.floor))
         self._positions.saving(names)
+        size = sum(map(len, blobs.values()))
+        self._saving_from_ms = mono + size * 1_000 // CHECKPOINT_BYTES_PER_S
         return blobs
 
     def _place(self, position: int) -> floor.Floor:

@@ -8,10 +8,12 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from collectors.reading import EXACT_BELOW, Millis, empty_batch, in_whole, judged
+from collectors.reading import EXACT_BELOW, Millis, in_whole, judged
 from orderflow.instrument import Instrument
 from orderflow.trade import Side, Source, TradeBatch
 
+UUID_CHARS, UUID_BYTES, UUID_DASHES = 36, 16, (8, 13, 18, 23)
+HEX_DIGITS = b"0123456789abcdef"
 N = TypeVar("N", float, str)
 TRADES = "publicTrade."
 CANDLES = "kline.1."
@@ -126,6 +128,30 @@ def key_of(instrument: Instrument) -> KeyOf:
     return number_key if instrument.sequence == "consecutive" else uuid_key
 
 
+def uuid_keys(texts: Sequence[str]) -> list[int]:
+    """UUIDs as 128-bit numbers, all checked and read in one go; ValueError where one is none."""
+    joined, count = "".join(texts), len(texts)
+    dashes = "-" * count
+    if any(joined[place::UUID_CHARS] != dashes for place in UUID_DASHES):
+        raise ValueError
+    digits = joined.replace("-", "")
+    if set(map(len, texts)) != {UUID_CHARS} or len(digits) != 2 * UUID_BYTES * count:
+        raise ValueError
+    raw = digits.encode("ascii")
+    if raw.translate(None, HEX_DIGITS):
+        raise ValueError
+    read, body = int.from_bytes, bytes.fromhex(digits)
+    return [read(body[at : at + UUID_BYTES], "big") for at in range(0, len(body), UUID_BYTES)]
+
+
+def _steps(values: list[float], factor: float) -> list[int] | None:
+    """`EXACT_BELOW`'s rule for a column: whole multiples of 1/factor above zero, or None."""
+    steps = [int(value * factor + 0.5) for value in values]
+    if min(steps) <= 0 or max(steps) >= EXACT_BELOW:
+        return None
+    return steps if [step / factor for step in steps] == values else None
+
+
 def fill_batch(
     rows: Sequence[Row],
     instrument: Instrument,
@@ -134,39 +160,35 @@ def fill_batch(
     received_ns: int = 0,
     until_ms: int = 10**13,
 ) -> TradeBatch | None:
-    """Rows as columns, or None when any row needs a judgement of its own."""
+    """Rows (at least one) as columns, or None when any row needs a judgement of its own."""
     tick, lot = instrument.tick, instrument.lot
-    price_factor, quantity_factor = tick.factor, lot.factor
+    times = [row.T for row in rows]
+    if max(times) > until_ms or True in [row.BT for row in rows]:
+        return None
+    texts = [row.i for row in rows]
     numbered = instrument.sequence == "consecutive"
-    batch = empty_batch(instrument, scale, source, received_ns)
-    key, times, sides, seqs = (
-        batch.key.append,
-        batch.event_ms.append,
-        batch.side.append,
-        batch.seq.append,
-    )
-    prices, quantities = batch.price_ticks.append, batch.qty_lots.append
     try:
-        for row in rows:
-            price, quantity, event_ms, text = row.p, row.v, row.T, row.i
-            ticks, lots = int(price * price_factor + 0.5), int(quantity * quantity_factor + 0.5)
-            if ticks / price_factor != price or lots / quantity_factor != quantity:
-                return None
-            if ticks <= 0 or lots <= 0 or row.BT or event_ms > until_ms:
-                return None
-            key(number_key(text) if numbered else uuid_key(text))
-            times(event_ms)
-            prices(ticks)
-            quantities(lots)
-            sides(1 if row.S == "Buy" else 0)
-            seqs(row.seq)
+        keys = list(map(number_key, texts)) if numbered else uuid_keys(texts)
+        ticks = _steps([row.p for row in rows], tick.factor)
+        lots = _steps([row.v for row in rows], lot.factor)
     except (ValueError, OverflowError):
         return None
-    if max(batch.price_ticks) >= EXACT_BELOW or max(batch.qty_lots) >= EXACT_BELOW:
+    if ticks is None or lots is None:
         return None
-    if not (in_whole(batch.price_ticks, tick.units) and in_whole(batch.qty_lots, lot.units)):
+    if not (in_whole(ticks, tick.units) and in_whole(lots, lot.units)):
         return None
-    return batch
+    return TradeBatch(
+        instrument=instrument.name,
+        key=keys,
+        event_ms=times,
+        price_ticks=ticks,
+        qty_lots=lots,
+        side=[1 if row.S == "Buy" else 0 for row in rows],
+        seq=[row.seq for row in rows],
+        source=source,
+        scale=scale,
+        received_ns=received_ns,
+    )
 
 
 def judge_into(batch: TradeBatch, row: RowText, instrument: Instrument, reason: str = "") -> bool:

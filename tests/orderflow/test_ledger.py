@@ -95,7 +95,7 @@ def test_unordered_memory_is_by_time(monkeypatch: object) -> None:
     ledger.admit(list(range(count)), [1_000] * count)
     late = 1_000 + module.MEMORY_MS + 1
     ledger.admit([count], [late])
-    assert len(ledger.order) == count
+    assert len(ledger) == count
     assert ledger.horizon_ms == 1_001
     assert ledger.admit([0], [1_000]) == []
     assert ledger.counts.quarantined == {"too_old": 1}
@@ -111,7 +111,7 @@ def test_unordered_rejections() -> None:
     assert ledger.counts.quarantined == {"block_trade": 1}
     assert ledger.counts.duplicate == 1
     assert ledger.admit([5], [10]) == []
-    restored = UnorderedLedger(ledger.order)
+    restored = UnorderedLedger([*ledger.older, *ledger.recent])
     assert restored.admit([5, 6], [10, 11]) == [(1, 2)]
     assert restored.newest_ms == 11
 
