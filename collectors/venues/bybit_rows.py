@@ -8,10 +8,12 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from collectors.reading import EXACT_BELOW, Millis, in_whole, judged
+from collectors.reading import EXACT_BELOW, Millis, empty_batch, in_whole, judged
 from orderflow.instrument import Instrument
 from orderflow.trade import Side, Source, TradeBatch
 
+WORTHWHILE = 12
+"""Fewer rows are faster one by one."""
 UUID_CHARS, UUID_BYTES, UUID_DASHES = 36, 16, (8, 13, 18, 23)
 HEX_DIGITS = b"0123456789abcdef"
 N = TypeVar("N", float, str)
@@ -133,23 +135,15 @@ def uuid_keys(texts: Sequence[str]) -> list[int]:
     joined, count = "".join(texts), len(texts)
     dashes = "-" * count
     if any(joined[place::UUID_CHARS] != dashes for place in UUID_DASHES):
-        raise ValueError
+        raise ValueError("not UUIDs")
     digits = joined.replace("-", "")
     if set(map(len, texts)) != {UUID_CHARS} or len(digits) != 2 * UUID_BYTES * count:
-        raise ValueError
+        raise ValueError("not UUIDs")
     raw = digits.encode("ascii")
     if raw.translate(None, HEX_DIGITS):
-        raise ValueError
+        raise ValueError("not UUIDs")
     read, body = int.from_bytes, bytes.fromhex(digits)
     return [read(body[at : at + UUID_BYTES], "big") for at in range(0, len(body), UUID_BYTES)]
-
-
-def _steps(values: list[float], factor: float) -> list[int] | None:
-    """`EXACT_BELOW`'s rule for a column: whole multiples of 1/factor above zero, or None."""
-    steps = [int(value * factor + 0.5) for value in values]
-    if min(steps) <= 0 or max(steps) >= EXACT_BELOW:
-        return None
-    return steps if [step / factor for step in steps] == values else None
 
 
 def fill_batch(
@@ -161,34 +155,73 @@ def fill_batch(
     until_ms: int = 10**13,
 ) -> TradeBatch | None:
     """Rows (at least one) as columns, or None when any row needs a judgement of its own."""
-    tick, lot = instrument.tick, instrument.lot
-    times = [row.T for row in rows]
-    if max(times) > until_ms or True in [row.BT for row in rows]:
-        return None
-    texts = [row.i for row in rows]
-    numbered = instrument.sequence == "consecutive"
+    batch = empty_batch(instrument, scale, source, received_ns)
+    fill = _fill_columns if len(rows) >= WORTHWHILE else _fill_each
     try:
-        keys = list(map(number_key, texts)) if numbered else uuid_keys(texts)
-        ticks = _steps([row.p for row in rows], tick.factor)
-        lots = _steps([row.v for row in rows], lot.factor)
+        if not fill(batch, rows, instrument, until_ms):
+            return None
     except (ValueError, OverflowError):
         return None
-    if ticks is None or lots is None:
+    if max(batch.price_ticks) >= EXACT_BELOW or max(batch.qty_lots) >= EXACT_BELOW:
         return None
-    if not (in_whole(ticks, tick.units) and in_whole(lots, lot.units)):
+    if not in_whole(batch.price_ticks, instrument.tick.units):
         return None
-    return TradeBatch(
-        instrument=instrument.name,
-        key=keys,
-        event_ms=times,
-        price_ticks=ticks,
-        qty_lots=lots,
-        side=[1 if row.S == "Buy" else 0 for row in rows],
-        seq=[row.seq for row in rows],
-        source=source,
-        scale=scale,
-        received_ns=received_ns,
+    return batch if in_whole(batch.qty_lots, instrument.lot.units) else None
+
+
+def _fill_each(
+    batch: TradeBatch, rows: Sequence[Row], instrument: Instrument, until_ms: int
+) -> bool:
+    """Row by row; False when one needs a judgement."""
+    price_factor, quantity_factor = instrument.tick.factor, instrument.lot.factor
+    read_key = key_of(instrument)
+    key, times, sides, seqs = (
+        batch.key.append,
+        batch.event_ms.append,
+        batch.side.append,
+        batch.seq.append,
     )
+    prices, quantities = batch.price_ticks.append, batch.qty_lots.append
+    for row in rows:
+        price, quantity, event_ms = row.p, row.v, row.T
+        ticks, lots = int(price * price_factor + 0.5), int(quantity * quantity_factor + 0.5)
+        if ticks / price_factor != price or lots / quantity_factor != quantity:
+            return False
+        if ticks <= 0 or lots <= 0 or row.BT or event_ms > until_ms:
+            return False
+        key(read_key(row.i))
+        times(event_ms)
+        prices(ticks)
+        quantities(lots)
+        sides(1 if row.S == "Buy" else 0)
+        seqs(row.seq)
+    return True
+
+
+def _fill_columns(
+    batch: TradeBatch, rows: Sequence[Row], instrument: Instrument, until_ms: int
+) -> bool:
+    """The same a column at a time."""
+    batch.event_ms = [row.T for row in rows]
+    if max(batch.event_ms) > until_ms or True in [row.BT for row in rows]:
+        return False
+    batch.price_ticks = _steps([row.p for row in rows], instrument.tick.factor)
+    batch.qty_lots = _steps([row.v for row in rows], instrument.lot.factor)
+    if not batch.price_ticks or not batch.qty_lots:
+        return False
+    texts = [row.i for row in rows]
+    numbered = instrument.sequence == "consecutive"
+    batch.key = list(map(number_key, texts)) if numbered else uuid_keys(texts)
+    batch.side = [1 if row.S == "Buy" else 0 for row in rows]
+    batch.seq = [row.seq for row in rows]
+    return True
+
+
+def _steps(values: list[float], factor: float) -> list[int]:
+    """`EXACT_BELOW`'s rule for a column: whole multiples of 1/factor above zero, or nothing."""
+    steps = [int(value * factor + 0.5) for value in values]
+    exact = min(steps) > 0 and [step / factor for step in steps] == values
+    return steps if exact else []
 
 
 def judge_into(batch: TradeBatch, row: RowText, instrument: Instrument, reason: str = "") -> bool:
