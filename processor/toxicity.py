@@ -140,7 +140,7 @@ class Toxicity(msgspec.Struct):
         columns = (batch.event_ms[i:j], seqs, sweeps, batch.key[i:j], batch.qty_lots[i:j], sides)
         rows: list[Loose] = sorted(zip(*columns, strict=True), key=_order)
         if rows[0][0] < self.settled_ms:
-            late = bisect_left(rows, self.settled_ms, key=_time)
+            late = bisect_left(rows, (self.settled_ms,))
             for one in rows[:late]:
                 self.gap("late trade", one[0])
             del rows[:late]
@@ -154,7 +154,7 @@ class Toxicity(msgspec.Struct):
         """Count loose trades of before `before_ms`; later ones may still be joined by others."""
         if not self.loose:
             return
-        ready = bisect_left(self.loose, before_ms, key=_time)
+        ready = bisect_left(self.loose, (before_ms,))
         if len(self.loose) - ready > MOST_WAITING:
             newest_ms = self.loose[-1][0]
             self.gap("outage too long", newest_ms)
@@ -169,7 +169,7 @@ class Toxicity(msgspec.Struct):
 
     def without_kept(self, from_ms: int) -> Toxicity:
         """The same without loose trades from then on, which a checkpoint has elsewhere."""
-        loose = self.loose[: bisect_left(self.loose, from_ms, key=_time)]
+        loose = self.loose[: bisect_left(self.loose, (from_ms,))]
         return msgspec.structs.replace(self, loose=loose)
 
     def take_back(self, from_ms: int, kept: Iterable[Loose]) -> None:
@@ -275,10 +275,6 @@ class Toxicity(msgspec.Struct):
 
 def _first(one: Waiting) -> int:
     return one.first
-
-
-def _time(one: Loose) -> int:
-    return one[0]
 
 
 def _order(one: Loose) -> tuple[int, int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -35,12 +35,16 @@ from collectors.venues.binance_rows import (
     decode_control,
     decode_single,
     decode_single_text,
+    decode_together,
     judge_into,
 )
 from orderflow.errors import MalformedFrameError, OffGridError
 from orderflow.instrument import Instrument
 from orderflow.mixed import MixedTrades
 from orderflow.trade import KlineClosed, TradeBatch
+
+TOGETHER = 8
+"""Fewer frames are decoded one by one."""
 
 
 class BinanceCodec:
@@ -67,13 +71,9 @@ class BinanceCodec:
         closed: list[KlineClosed] = []
         notices: list[Notice] = []
         exact: set[str] = set()
-        read = decode_combined
         self.counts.frames += len(frames)
-        for frame in frames:
-            try:
-                data: Event | None = read(frame).data
-            except UNREADABLE:
-                data = self._other(frame, notices)
+        together = decode_together(frames) if len(frames) >= TOGETHER else None
+        for data in together or self._read_each(frames, notices):
             if type(data) is Aggregate:
                 aggregates.append(data)
             elif isinstance(data, Kline):
@@ -93,6 +93,13 @@ class BinanceCodec:
         for batch in events:
             self.counts.trades += len(batch.key)
         return Decoded([*events, *closed], notices)
+
+    def _read_each(self, frames: Sequence[bytes], notices: list[Notice]) -> Iterator[Event | None]:
+        for frame in frames:
+            try:
+                yield decode_combined(frame).data
+            except UNREADABLE:
+                yield self._other(frame, notices)
 
     def _burst(self, rows: list[Aggregate[float]], received_ns: int) -> MixedTrades | None:
         """All symbols at once; None when there is little, or anything odd."""

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from collectors.reading import EXACT_BELOW, Id, Millis, in_whole, judged
+from collectors.reading import EXACT_BELOW, UNREADABLE, Id, Millis, in_whole, judged
 from collectors.venue import FUTURE_TOLERANCE_MS
 from orderflow.instrument import Instrument
 from orderflow.trade import Side, Source, TradeBatch
@@ -106,7 +106,8 @@ class RestAggregate(msgspec.Struct, Generic[N], gc=False):
 
 
 Row = Aggregate[float] | RestAggregate[float]
-decode_combined = msgspec.json.Decoder(Combined[float], strict=False).decode
+COMBINED = msgspec.json.Decoder(Combined[float], strict=False)
+decode_combined = COMBINED.decode
 Event = Aggregate[float] | RawTrade[float] | Kline | ServerShutdown
 EventText = Aggregate[str] | RawTrade[str] | Kline | ServerShutdown
 decode_single: Callable[[bytes], Event] = msgspec.json.Decoder(Event, strict=False).decode
@@ -117,6 +118,18 @@ decode_single_text: Callable[[bytes], EventText] = msgspec.json.Decoder(
 decode_control = msgspec.json.Decoder(Control).decode
 decode_page = msgspec.json.Decoder(list[RestAggregate[float]], strict=False).decode
 decode_page_text = msgspec.json.Decoder(list[RestAggregate[str]], strict=False).decode
+
+
+def decode_together(frames: Sequence[bytes]) -> list[Event] | None:
+    """Frames of the combined envelope in one call; None where each needs a look of its own."""
+    lines = b"\n".join(frames)
+    if lines.count(b"\n") != len(frames) - 1:
+        return None
+    try:
+        found = [frame.data for frame in COMBINED.decode_lines(lines)]
+    except UNREADABLE:
+        return None
+    return found if len(found) == len(frames) else None
 
 
 def aggregate_batch(

@@ -11,6 +11,7 @@ from backbone.bus.wire import decode, packets
 from collectors.venue import Decoded
 from collectors.venues import binance_burst
 from collectors.venues.binance_codec import BinanceCodec
+from collectors.venues.binance_rows import decode_together
 from orderflow.instrument import Instrument, Market
 from orderflow.mixed import MixedTrades
 from orderflow.trade import TradeBatch
@@ -111,3 +112,36 @@ def test_a_burst_travels_as_batches() -> None:
     ]
     arrived = [message for packet in sent for message in decode(packet.data)]
     assert arrived == burst.batches()
+
+
+ODD_FRAMES = [
+    b"",
+    b" ",
+    b"{",
+    b'{"id":"w1","result":null}',
+    frames(1)[0] + b"\n" + frames(1)[0],
+    frames(1)[0] + b"\n",
+    frames(1)[0].replace(b',"data"', b',\n"data"'),
+]
+
+
+@pytest.mark.parametrize("odd", ODD_FRAMES)
+@pytest.mark.parametrize("more", [b"", frames(1, 3)[0]])
+def test_frames_read_in_one_call_are_the_frames(
+    odd: bytes, more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty frames, two in one and line breaks inside are judged as they are alone."""
+    raw = [*frames(12), odd, more]
+    at_once, one_by_one = BinanceCodec(INSTRUMENTS), BinanceCodec(INSTRUMENTS)
+    found = at_once.decode(raw, 7)
+    monkeypatch.setattr("collectors.venues.binance_codec.TOGETHER", 10**9)
+    assert found == one_by_one.decode(raw, 7)
+    assert at_once.counts == one_by_one.counts
+
+
+def test_plain_frames_are_read_in_one_call() -> None:
+    """Which is what makes a busy socket cheap."""
+    found = decode_together(frames(12))
+    assert found is not None
+    assert len(found) == 12
+    assert decode_together([*frames(12), b"{"]) is None
