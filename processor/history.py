@@ -175,6 +175,7 @@ class MinuteHistory:
         store has fewer than it was made of, the sum stays."""
         if hour_ms in self._sums and len(minutes) * MINUTE_MS >= HOUR_MS:
             self._sums.discard(hour_ms)
+            self.wanted.discard(hour_ms)
             self.blocks.pop(hour_ms, None)
         for bar, quality, cells in minutes:
             start = bar.flow.start_ms

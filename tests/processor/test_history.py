@@ -230,6 +230,7 @@ def test_hours_of_the_store_answer_like_their_minutes_until_those_are_read() -> 
     for number in range(3):
         history.put_sum(*hour_of(number))
     same_sum(history, known, 0, 180)
+    history.wanted = {DAY}
     for number in (2, 1, 0):
         history.restore(DAY + number * HOUR_MS, hour_minutes(number))
     assert set(history.minutes) == {DAY + k * MINUTE_MS for k in range(180)}
