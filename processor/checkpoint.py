@@ -155,33 +155,20 @@ def _state(stream: Stream, bus: Floor) -> StreamState:
     )
 
 
-def read(blob: bytes) -> Checkpoint | None:
-    """What the bytes say; None when this version can't go on from them."""
-    try:
-        found = DECODER.decode(blob)
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    return found if found.state.format == FORMAT else None
-
-
 def readable(blob: bytes) -> bool:
     """True when this version can go on from these bytes."""
-    return read(blob) is not None
+    try:
+        return DECODER.decode(blob).state.format == FORMAT
+    except (msgspec.MsgspecError, ValueError):
+        return False
 
 
 def decode(blob: bytes, mono_ms: int, *, gapless: bool = False) -> tuple[Stream, list[SaidWindow]]:
-    """The stream of `blob`, see `revive`."""
-    return revive(DECODER.decode(blob), mono_ms, gapless=gapless)
-
-
-def revive(
-    checkpoint: Checkpoint, mono_ms: int, *, gapless: bool = False
-) -> tuple[Stream, list[SaidWindow]]:
     """The stream, its connections gone: what came since is an outage to be repaired.
 
-    `gapless`: the bus has kept everything since, so the connections are as they were. What was
-    decoded becomes the stream's own, so it can be used once.
+    `gapless`: the bus has kept everything since, so the connections are as they were.
     """
+    checkpoint = DECODER.decode(blob)
     state = checkpoint.state
     event = state.instrument
     instrument = instrument_of(event)

@@ -35,7 +35,6 @@ class Resuming:
         self.share = share
         self.apart = apart
         self._saved: dict[str, int] = {}
-        self._decoded: dict[bytes, checkpoint.Checkpoint] = {}
         self._unknown = 0
         self._asked_ms = 0
 
@@ -62,30 +61,18 @@ class Resuming:
 
     async def checkpoints(self) -> dict[str, bytes]:
         """The newest ones that this version can go on from, and the floor."""
-        return await self.store.load_checkpoints(self._readable, self.share.wants)
-
-    def _readable(self, blob: bytes) -> bool:
-        """What was decoded to find out is kept for `restore`: it is half of the work of a start."""
-        found = checkpoint.read(blob)
-        if found is not None:
-            self._decoded[blob] = found
-        return found is not None or floor.readable(blob)
+        return await self.store.load_checkpoints(_readable, self.share.wants)
 
     def restore(self, blobs: Mapping[str, bytes], mono_ms: int, *, gapless: bool = False) -> None:
         """Streams as the last checkpoints left them; `gapless`: the bus has everything since."""
         for name, blob in blobs.items():
             if name.startswith(floor.NAME):
                 continue
-            found = self._decoded.pop(blob, None)
-            if found is None:
-                stream, said = checkpoint.decode(blob, mono_ms, gapless=gapless)
-            else:
-                stream, said = checkpoint.revive(found, mono_ms, gapless=gapless)
+            stream, said = checkpoint.decode(blob, mono_ms, gapless=gapless)
             self.engine.adopt(stream)
             for window in said:
                 key = (name, window.timeframe, window.start_ms)
                 self.engine.said[key] = Said(window.revision, window.content_hash, window.quality)
-        self._decoded.clear()
         log.info("processor.restored", streams=len(self.engine.streams))
 
     def unseen(self, delivery: Delivery) -> Sequence[object]:
@@ -106,3 +93,7 @@ class Resuming:
         if mono_ms - self._asked_ms >= ASK_MS:
             self._asked_ms, self._unknown = mono_ms, self.engine.unknown
             await self.bus.publish(REPAIRS, [AnnounceRequest("trades of unknown instruments")])
+
+
+def _readable(blob: bytes) -> bool:
+    return checkpoint.readable(blob) or floor.readable(blob)

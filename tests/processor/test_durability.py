@@ -326,18 +326,3 @@ async def test_no_descriptor_left(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     await store.open("simulated")
     await store.close()
-
-
-async def test_a_start_decodes_each_checkpoint_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, clock = SqliteStore(tmp_path / "once.sqlite"), Clock()
-    await store.open("simulated")
-    await run(store, clock)
-    expected, read, seen = await bars(store), checkpoint.read, []
-    monkeypatch.setattr(checkpoint, "read", lambda blob: seen.append(blob) or read(blob))
-    monkeypatch.setattr(checkpoint, "decode", None)
-    await run(store, clock)
-    assert seen
-    assert await bars(store) == expected
-    await store.close()
