@@ -25,7 +25,7 @@ from bench.market_child import Child, Found
 from orderflow.timeframe import MINUTE_MS
 
 PAST_S = 400
-FILL_S, LIVE_S, STEADY_S = 90, 60, 30
+FILL_S, LIVE_S, STEADY_S = 150, 60, 30
 QUICK_FILL_S, QUICK_LIVE_S, QUICK_STEADY_S = 15, 10, 10
 
 
