@@ -20,9 +20,11 @@ from bench import (
     indicators,
     market,
     mcp,
+    memory,
     profiles,
     report,
     road,
+    start,
     stream,
 )
 from bench.goals import Goal, console, show, write
@@ -39,6 +41,8 @@ PARTS: dict[str, Part] = {
     "edge": edge.measured,
     "drain": drain.measured,
     "market": market.measured,
+    "start": start.measured,
+    "memory": memory.measured,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -118,6 +119,12 @@ class Instrument:
 
 def common_step(sizes: list[Decimal]) -> Decimal:
     """The largest step of which every given step is a whole multiple (their exact gcd)."""
+    return _common(tuple(dict.fromkeys(sizes)))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _common(sizes: tuple[Decimal, ...]) -> Decimal:
+    """Kept, because bars that are merged nearly always have one and the same step."""
     decimals = max(Step(size).decimals for size in sizes)
     result = 0
     for size in sizes:

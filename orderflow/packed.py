@@ -109,6 +109,24 @@ def pack(bars: Sequence[FootprintBar]) -> PackedBars:
     )
 
 
+def pack_total(bar: FootprintBar) -> PackedBars:
+    """What `totals_only` leaves of the bars that this one is made of, without having them."""
+    names = tuple(sorted({getattr(bar.flow, name) for name in NAME_FIELDS}))
+    return PackedBars(
+        bar.flow.start_ms,
+        bar.flow.end_ms,
+        bar.flow.tick_size,
+        bar.flow.lot_size,
+        bar.row_size,
+        names,
+        bar.flow.volume_lots,
+        len(bar.rows),
+        b"",
+        None,
+        _columns([bar], names, _rows_to_bytes([bar.rows])),
+    )
+
+
 def unpack(block: PackedBars) -> list[FootprintBar]:
     """The bars of a block, equal to what was packed; MergeError when they were dropped."""
     columns = _single(block)

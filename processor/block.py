@@ -55,6 +55,11 @@ def block_of(minutes: Sequence[Piece]) -> Block:
     )
 
 
+def sum_of(bar: FootprintBar, quality: Quality, count: int) -> Block:
+    """A thin block of so many minutes, from their sum; MergeError for rows beyond 63 bits."""
+    return Block(packed.pack_total(bar), b"", bar.flow, quality, count)
+
+
 def minutes_of(block: Block) -> list[Piece]:
     """The minutes as they were packed."""
     return list(zip(packed.unpack(block.bars), qualities_from_bytes(block.qualities), strict=True))

@@ -7,6 +7,7 @@ in `wanted`, and until it is filled from the store its time counts as not covere
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -28,6 +29,7 @@ from processor.block import (
     block_of,
     minutes_of,
     part_of,
+    sum_of,
     thinned,
     whole_of,
 )
@@ -100,6 +102,7 @@ class MinuteHistory:
         self._cells: dict[int, Cells] = {}
         self._unpacked: tuple[Block | None, dict[int, ClosedMinute]] = (None, {})
         self._unfilled: set[int] = set()
+        self._sums: set[int] = set()
 
     @property
     def minutes(self) -> Mapping[int, ClosedMinute]:
@@ -115,17 +118,26 @@ class MinuteHistory:
             self._open(hour, block)
         self.recent[start] = closed_minute(bar, quality)
         if cells:
-            first = cells[0]
-            data = flows_to_bytes(cells, (first.first_name,))
-            self._cells[start] = Cells(data, first.first_name, first.tick_size, first.lot_size)
+            self._put_cells(start, cells)
         else:
             self._cells.pop(start, None)
+
+    def _put_cells(self, start_ms: int, cells: Sequence[FlowBar]) -> None:
+        first = cells[0]
+        data = flows_to_bytes(cells, (first.first_name,))
+        self._cells[start_ms] = Cells(data, first.first_name, first.tick_size, first.lot_size)
 
     def holds(self, start_ms: int) -> bool:
         """True when a minute is in memory, be it in the sum of its hour."""
         block = self.blocks.get(floor_ms(start_ms, HOUR_MS))
         packed_in = block is not None and block.bars.start_ms <= start_ms < block.bars.end_ms
         return packed_in or start_ms in self.recent
+
+    def awaits(self, start_ms: int) -> bool:
+        """True when a minute is worth reading: it is not in memory, only in the sum of a stored
+        hour, or without its 5 s bars."""
+        bare = start_ms in self.recent and start_ms not in self._cells
+        return bare or floor_ms(start_ms, HOUR_MS) in self._sums or not self.holds(start_ms)
 
     def fill(self, hour_ms: int, minutes: Sequence[Piece]) -> None:
         """Minutes of a wanted hour, from the store; what is in memory is newer.
@@ -138,10 +150,44 @@ class MinuteHistory:
             self._unfilled.add(hour_ms)
             return
         self.blocks.pop(hour_ms, None)
+        self._sums.discard(hour_ms)
         for bar, quality in minutes:
             if bar.flow.start_ms not in self.recent:
                 self.recent[bar.flow.start_ms] = closed_minute(bar, quality)
         self._pack(hour_ms, [at for at in self.recent if floor_ms(at, HOUR_MS) == hour_ms])
+
+    def put_sum(self, bar: FootprintBar, quality: Quality) -> None:
+        """A whole hour as the store has it, for as long as its minutes are not read: after a start
+        a day is answered from its hours. What is in memory already is newer and stays."""
+        hour = bar.flow.start_ms
+        whole = quality.closed and quality.expected_ms == HOUR_MS
+        if whole and hour not in self.blocks and not self._any_recent(hour, hour + HOUR_MS):
+            with contextlib.suppress(MergeError):
+                self.blocks[hour] = sum_of(bar, quality, HOUR_MS // MINUTE_MS)
+                self._sums.add(hour)
+
+    def restore(
+        self, hour_ms: int, minutes: Sequence[tuple[FootprintBar, Quality, Sequence[FlowBar]]]
+    ) -> None:
+        """Minutes of an hour from the store with their 5 s bars; what is in memory is newer.
+
+        They replace the hour's sum in one go, so that it never counts as not covered; where the
+        store has fewer than it was made of, the sum stays."""
+        if hour_ms in self._sums and len(minutes) * MINUTE_MS >= HOUR_MS:
+            self._sums.discard(hour_ms)
+            self.wanted.discard(hour_ms)
+            self.blocks.pop(hour_ms, None)
+        for bar, quality, cells in minutes:
+            start = bar.flow.start_ms
+            if not self.holds(start):
+                self.put(bar, quality, cells)
+            elif cells and start not in self._cells and self._known(start) == bar.flow:
+                self._put_cells(start, cells)
+
+    def _known(self, start_ms: int) -> FlowBar | None:
+        """The flow of a minute that is not packed."""
+        found = self.recent.get(start_ms)
+        return None if found is None else found.flow
 
     def cells(self, start_ms: int) -> tuple[FlowBar, ...] | None:
         """The 5 s bars of a closed minute; None when they are not in memory."""
@@ -230,6 +276,7 @@ class MinuteHistory:
     def _open(self, hour_ms: int, block: Block) -> None:
         """Take a packed hour apart, because one of its minutes changes."""
         del self.blocks[hour_ms]
+        self._sums.discard(hour_ms)
         if block.thin:
             self.wanted.add(hour_ms)
             return
@@ -269,6 +316,7 @@ class MinuteHistory:
             del self.recent[start]
         for hour in [hour for hour in self.blocks if hour + HOUR_MS <= start_ms]:
             del self.blocks[hour]
+        self._sums &= self.blocks.keys()
         self.wanted = {hour for hour in self.wanted if hour + HOUR_MS > start_ms}
         self._unfilled = {hour for hour in self._unfilled if hour in self.blocks}
         for start in [at for at in self._cells if at < newest_ms - CELLS_KEPT_MS]:

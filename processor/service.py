@@ -27,7 +27,7 @@ from processor import windows
 from processor.chronicler import Chronicler
 from processor.derivative_keeper import DerivativeKeeper
 from processor.engine import Engine, Results
-from processor.filling import fill_wanted, load_day
+from processor.filling import fill_wanted, load_day, load_hours
 from processor.history import KEPT_MS
 from processor.ingestion import ingestion_record
 from processor.live import ProcessorView
@@ -165,10 +165,12 @@ class ProcessorService:
         self.view.restored = True
 
     async def _keep_history(self) -> None:
-        """Closed minutes of the last day, then those of hours that windows begin in."""
-        for stream in list(self.engine.streams.values()):
-            end_ms = stream.evicted_before_ms or stream.next_close_ms or 0
-            await load_day(self.store, stream, end_ms)
+        """The last day of every stream by its hours, then by its minutes, then those of hours that
+        windows begin in."""
+        for load in (load_hours, load_day):
+            for stream in list(self.engine.streams.values()):
+                end_ms = stream.evicted_before_ms or stream.next_close_ms or 0
+                await load(self.store, stream, end_ms)
         self._history_loaded.set()
         log.info("processor.history_loaded")
         while True:

@@ -12,6 +12,7 @@ from six_trades import bar_of
 
 from orderflow import footprint
 from orderflow.completeness import Quality, State, merge_qualities
+from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
 from orderflow.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Window
 from processor.block import Piece
@@ -200,3 +201,82 @@ def test_cells_come_back_as_they_were() -> None:
     assert history.cells(bar.flow.start_ms) == tuple(cells)
     history.put(*minute_at(2))
     assert history.cells(DAY + 2 * MINUTE_MS) == ()
+
+
+def hour_of(number: int) -> Piece:
+    """An hour as the store has it: the merge of its minutes."""
+    minutes = [minute_at(k) for k in range(60 * number, 60 * number + 60)]
+    quality = merge_qualities([quality for _, quality in minutes], in_time=True)
+    return footprint.then([bar for bar, _ in minutes]), quality
+
+
+def same_sum(history: MinuteHistory, known: dict[int, Piece], first: int, last: int) -> None:
+    """The merge of the history's pieces is that of the minutes, whole hours of them."""
+    found = list(history.pieces(Window(DAY + first * MINUTE_MS, DAY + last * MINUTE_MS)))
+    wanted = [known[k] for k in range(first, last)]
+    assert footprint.then([bar for bar, _ in found]) == footprint.then([bar for bar, _ in wanted])
+    quality = merge_qualities([one for _, one in wanted], in_time=True)
+    assert merge_qualities([one for _, one in found], in_time=True) == quality
+
+
+def hour_minutes(number: int, count: int = 60) -> list[tuple[FootprintBar, Quality, list[FlowBar]]]:
+    """Its minutes as the store has them, with their 5 s bars."""
+    pieces = [minute_at(k) for k in range(60 * number, 60 * number + count)]
+    return [(bar, quality, [] if bar.flow.empty else [bar.flow]) for bar, quality in pieces]
+
+
+def test_hours_of_the_store_answer_like_their_minutes_until_those_are_read() -> None:
+    history, known = MinuteHistory(), {k: minute_at(k) for k in range(180)}
+    for number in range(3):
+        history.put_sum(*hour_of(number))
+    same_sum(history, known, 0, 180)
+    history.wanted = {DAY}
+    for number in (2, 1, 0):
+        history.restore(DAY + number * HOUR_MS, hour_minutes(number))
+    assert set(history.minutes) == {DAY + k * MINUTE_MS for k in range(180)}
+    assert not history.wanted
+    for first in (0, 7, 61):
+        same_window(history, known, first, 180)
+
+
+def test_a_sum_stays_where_the_store_has_less_and_memory_is_newer() -> None:
+    history, known = MinuteHistory(), {k: minute_at(k) for k in range(180)}
+    history.put(*minute_at(65, size=9))
+    for number in range(3):
+        history.put_sum(*hour_of(number))
+    assert DAY + HOUR_MS not in history.blocks
+    history.restore(DAY, hour_minutes(0, count=59))
+    same_sum(history, known, 0, 60)
+    assert history.blocks[DAY].thin
+    assert history.awaits(DAY)
+    part = Quality(
+        State.PARTIAL,
+        HOUR_MS,
+        HOUR_MS - 1,
+        closed=True,
+        final=True,
+        revision=0,
+        applied_through_ms=0,
+    )
+    history.put_sum(hour_of(3)[0], part)
+    assert DAY + 3 * HOUR_MS not in history.blocks
+
+
+def test_a_late_minute_takes_the_place_of_a_sum() -> None:
+    history, known = MinuteHistory(), {k: minute_at(k) for k in range(60)}
+    history.put_sum(*hour_of(0))
+    known[5] = minute_at(5, size=9)
+    history.put(*known[5])
+    assert history.wanted == {DAY}
+    history.restore(DAY, hour_minutes(0))
+    same_window(history, known, 0, 60)
+
+
+def test_minutes_that_were_read_without_their_cells_get_them() -> None:
+    history = MinuteHistory()
+    history.restore(DAY, [(bar, quality, []) for bar, quality, _ in hour_minutes(0)])
+    assert history.awaits(DAY)
+    assert history.cells(DAY) == ()
+    history.restore(DAY, hour_minutes(0))
+    assert history.cells(DAY) == (minute_at(0)[0].flow,)
+    assert not history.awaits(DAY)
