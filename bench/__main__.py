@@ -22,6 +22,7 @@ from bench import (
     mcp,
     profiles,
     report,
+    rest,
     road,
     stream,
 )
@@ -36,6 +37,7 @@ PARTS: dict[str, Part] = {
     "profiles": profiles.measured,
     "mcp": mcp.measured,
     "stream": stream.measured,
+    "rest": rest.measured,
     "edge": edge.measured,
     "drain": drain.measured,
     "market": market.measured,
