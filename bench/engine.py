@@ -49,56 +49,62 @@ SIZES = (ENOUGH_MIXED, 32_768, 8_192)
 """Trades that wait for each other: what the processor does, and fewer to compare."""
 DAY_LOTS = 2_500 * 86_400 * 2_981
 """Volume of a day, all instruments together: it sets the size of VPIN's buckets."""
-NAMES = [f"bench:spot:C{number:04d}USDT" for number in range(INSTRUMENTS)]
 
 
-def shares() -> np.ndarray:
+def names(instruments: int) -> list[str]:
+    """What they are called."""
+    return [f"bench:spot:C{number:04d}USDT" for number in range(instruments)]
+
+
+def shares(instruments: int) -> np.ndarray:
     """The share of every instrument (Zipf)."""
-    weights = 1 / np.arange(1, INSTRUMENTS + 1)
+    weights = 1 / np.arange(1, instruments + 1)
     return np.asarray(weights / weights.sum())
 
 
-def levels() -> np.ndarray:
+def levels(instruments: int) -> np.ndarray:
     """The first price of every instrument."""
-    return np.random.default_rng(3).integers(50_000, 6_000_000, INSTRUMENTS)
+    return np.random.default_rng(3).integers(50_000, 6_000_000, instruments)
 
 
-def made(count: int) -> list[MixedTrades]:
+def made(count: int, instruments: int = INSTRUMENTS) -> list[MixedTrades]:
     """Bursts of 1,000 trades: Zipf instruments, walking prices, log-normal sizes."""
     chance = np.random.default_rng(7)
-    number = chance.choice(INSTRUMENTS, count, p=shares())
+    number = chance.choice(instruments, count, p=shares(instruments))
     order = number.argsort(kind="stable")
     key, price = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    starts = np.searchsorted(number[order], np.arange(INSTRUMENTS))
+    starts = np.searchsorted(number[order], np.arange(instruments))
     steps = chance.choice((-1, 0, 0, 0, 1), count)
     walk = steps.cumsum()
     key[order] = np.arange(count) - starts[number[order]] + 3
-    price[order] = levels()[number[order]] + walk - walk[starts[number[order]]]
+    price[order] = levels(instruments)[number[order]] + walk - walk[starts[number[order]]]
     at = START_MS + np.arange(count) * 1_000 // TRADES_PER_S
     lots = np.minimum(chance.lognormal(6, 2, count), 1e9).astype(np.int64) + 1
     side = chance.integers(0, 2, count)
     columns = [number, key, at, price, lots, side, np.ones_like(key), key, key]
-    return [burst_of([column[i : i + BURST] for column in columns]) for i in range(0, count, BURST)]
+    called = names(instruments)
+    cuts = ([column[i : i + BURST] for column in columns] for i in range(0, count, BURST))
+    return [burst_of(called, cut) for cut in cuts]
 
 
-def burst_of(columns: list[np.ndarray]) -> MixedTrades:
+def burst_of(called: list[str], columns: list[np.ndarray]) -> MixedTrades:
     """Columns, the first of them the instrument's number, as the codec hands them over."""
     found, edges, rest = grouped(columns[0], columns[1:])
-    return MixedTrades([NAMES[k] for k in found], [0] * len(found), edges, *rest)
+    return MixedTrades([called[k] for k in found], [0] * len(found), edges, *rest)
 
 
-def engine() -> Engine:
-    """A thousand instruments, each announced and connected, with the two days before in which
-    VPIN learns the size of its buckets."""
-    fresh = Engine()
-    for name in NAMES:
+def engine(instruments: int = INSTRUMENTS) -> Engine:
+    """Instruments, each announced and connected, with the two days before in which VPIN learns the
+    size of its buckets."""
+    fresh, called = Engine(), names(instruments)
+    for name in called:
         symbol = name.rpartition(":")[2]
         text = ("bench", "spot", symbol, symbol[:-4], "USDT", Decimal("0.01"), Decimal("0.001"))
         fresh.handle(InstrumentChanged(*text, last_price=Decimal(30_000)))
-    fresh.handle(Connected(NAMES, "c", START_MS))
-    fresh.handle(Watermark(NAMES, START_MS, "c"))
-    volumes = (shares() * DAY_LOTS).astype(int).tolist()
-    for name, price, lots in zip(NAMES, levels().tolist(), volumes, strict=True):
+    fresh.handle(Connected(called, "c", START_MS))
+    fresh.handle(Watermark(called, START_MS, "c"))
+    volumes = (shares(instruments) * DAY_LOTS).astype(int).tolist()
+    for name, price, lots in zip(called, levels(instruments).tolist(), volumes, strict=True):
         times = [START_MS - 2 * DAY_MS, START_MS - DAY_MS]
         ids = [1, 2]
         columns = (times, [price] * 2, [lots] * 2, [0, 1], [], [1, 1], ids, ids)

@@ -1,10 +1,10 @@
 """`python -m bench.rest_server ours|bare`: what is asked over REST, a process held to one core.
 
-`ours`: the whole application behind keys and budgets, on the server the house runs it on; its
-market changes ten times a second, after which every answer is made anew. `bare`: Starlette with one
-route that gives the bytes which come, in hex, as the first line. Both on uvicorn with uvloop and
-httptools where the house would have them. A line with port and key first, then processor seconds
-for every line read.
+`ours`: the whole application behind keys and budgets, on the server the house runs it on, with an
+hour of trades of a market that stands still; an answer is then kept for 0.2 s. `bare`: Starlette
+with one route that gives the bytes which come, in hex, as the first line. Both on uvicorn with
+uvloop and httptools where the house would have them. A line with port and key first, then processor
+seconds for every line read.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine
 from time import process_time
 from typing import Any
 
-UPDATE_S = 0.1
 SYMBOL = "C00USDT"
 PATH = f"/volume_profile/{SYMBOL}?timeframe=1h&detail=summary"
 
@@ -52,24 +50,18 @@ class Server:
         self.process.wait()
 
 
-async def _ours() -> tuple[Any, str, Coroutine[Any, Any, None]]:
-    """(server, key, what moves the market)."""
+async def _ours() -> tuple[Any, str]:
+    """(server, key)."""
     from backbone.settings import read_settings
     from bench import mcp
     from mcp_server.app import build_server
 
-    engine, app, key = await mcp.answering()
-
-    async def move() -> None:
-        while True:
-            await asyncio.sleep(UPDATE_S)
-            engine.version += 1
-
-    return build_server(app, read_settings({}, port=0)), key, move()
+    _, app, key = await mcp.answering()
+    return build_server(app, read_settings({}, port=0)), key
 
 
-async def _bare(body: bytes) -> tuple[Any, str, Coroutine[Any, Any, None]]:
-    """(server, no key, nothing)."""
+async def _bare(body: bytes) -> tuple[Any, str]:
+    """(server, no key)."""
     import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -81,7 +73,7 @@ async def _bare(body: bytes) -> tuple[Any, str, Coroutine[Any, Any, None]]:
 
     app = Starlette(routes=[Route(PATH.partition("?")[0], answer)])
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
-    return uvicorn.Server(config), "-", asyncio.sleep(0)
+    return uvicorn.Server(config), "-"
 
 
 async def serve(kind: str, body: bytes) -> None:
@@ -90,17 +82,15 @@ async def serve(kind: str, body: bytes) -> None:
     from wadm.compose import spare_the_collector
 
     configure_logs("error")
-    server, key, beside = await (_ours() if kind == "ours" else _bare(body))
+    server, key = await (_ours() if kind == "ours" else _bare(body))
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn has a flag)
         await asyncio.sleep(0.01)
-    moving = asyncio.create_task(beside)
     spare_the_collector()
     print(server.servers[0].sockets[0].getsockname()[1], key, flush=True)
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
         print(process_time(), flush=True)
-    moving.cancel()
     os._exit(0)
 
 
