@@ -20,8 +20,9 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.bursts import BURST, START_MS, TRADES_PER_S, engine, made
 from bench.edge import Client, asked, connected
-from bench.engine import BURST, START_MS, TRADES_PER_S, WARM, engine, made
+from bench.engine import WARM
 from bench.goals import Goal, console
 from bench.rest import on_another_core
 from bench.rest_server import Server
