@@ -101,16 +101,15 @@ def asked(path: str, key: str) -> bytes:
 
 
 async def connected(
-    port: int, tls: ssl.SSLContext, done: Callable[[Client, int], None], address: str
+    port: int, tls: ssl.SSLContext | None, done: Callable[[Client, int], None], address: str
 ) -> Client:
     """One client from one address."""
+    secured: dict[str, Any] = {"server_hostname": "localhost", "ssl_handshake_timeout": 120}
     _, client = await asyncio.get_running_loop().create_connection(
         lambda: Client(done),
         *("127.0.0.1", port),
-        ssl=tls,
-        server_hostname="localhost",
         local_addr=(address, 0),
-        ssl_handshake_timeout=120,
+        **({} if tls is None else secured | {"ssl": tls}),
     )
     return client
 
@@ -198,7 +197,11 @@ async def paced(port: int, tls: ssl.SSLContext, keys: list[str], seconds: int) -
 
 
 async def flat_out(
-    port: int, tls: ssl.SSLContext, requests: list[bytes], seconds: float, cpu: Callable[[], float]
+    port: int,
+    tls: ssl.SSLContext | None,
+    requests: list[bytes],
+    seconds: float,
+    cpu: Callable[[], float],
 ) -> dict[str, Any]:
     """As fast as it goes: a few connections, each with a few requests on the way."""
     statuses: Counter[int] = Counter()
@@ -239,14 +242,19 @@ async def flat_out(
 
 
 async def by_wrk(
-    port: int, path: str, key: str, seconds: float, cpu: Callable[[], float]
+    port: int,
+    path: str,
+    key: str,
+    seconds: float,
+    cpu: Callable[[], float],
+    scheme: str = "https",
 ) -> dict[str, Any]:
     """The same by wrk: keep-alive connections with one request on the way each."""
     headers = ("-H", f"X-API-Key: {key}", "-H", "Host: localhost")
     command = ("wrk", "-t1", f"-c{PIPES}", f"-d{max(1, round(seconds))}s", *headers)
     before = cpu()
     process = await asyncio.create_subprocess_exec(
-        *command, f"https://localhost:{port}{path}", stdout=asyncio.subprocess.PIPE
+        *command, f"{scheme}://localhost:{port}{path}", stdout=asyncio.subprocess.PIPE
     )
     told = (await process.communicate())[0].decode()
     spent = cpu() - before

@@ -5,6 +5,7 @@ alternating, by processor time. The engine does everything: ledger, guard, cells
 classes, largest prints, sweeps, VPIN, every streaming number. It is fed as the processor feeds it,
 through the same `Waiting` with its own limits; the time counts until nothing waits and every ladder
 can be read. Then every streaming indicator is switched off in turn: what is saved is what it costs.
+Last the histogram and the flow alone, on one instrument (`bench.alone`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from __future__ import annotations
 import gc
 import os
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from decimal import Decimal
+from collections.abc import Callable
 from time import process_time
 from typing import Any
 from unittest.mock import patch
@@ -23,110 +22,21 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
+from bench import alone
+from bench.alone import OFF, without
+from bench.bursts import BURST, INSTRUMENTS, engine, feed, made, settle
 from bench.goals import Goal, console, times
-from orderflow.mixed import MIXED_COLUMNS, MixedTrades, grouped
-from orderflow.timeframe import DAY_MS
-from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
-from processor import bulk
+from orderflow.mixed import MIXED_COLUMNS, MixedTrades
 from processor import waiting as waits
 from processor.engine import Engine
-from processor.ladder import Ladder
-from processor.spans import Spans
 from processor.stream import Stream
-from processor.toxicity import Toxicity
 from processor.waiting import ENOUGH_MIXED, Waiting
 
-INSTRUMENTS, BURST = 1_000, 1_000
-TRADES_PER_S = 50_000
-"""Tape time between trades, that of a liquidation cascade over all markets of both venues."""
-TURN_BURSTS = TRADES_PER_S // 10 // BURST
-"""A tick of the processor: an instrument may bring as much again."""
-START_MS = 1_795_000_020_000
 WARM = 128
 """Bursts before the clock starts: every instrument has been seen once."""
 GOAL_RATE, GOAL_RATIO = 2e6, 3.0
 SIZES = (ENOUGH_MIXED, 32_768, 8_192)
 """Trades that wait for each other: what the processor does, and fewer to compare."""
-DAY_LOTS = 2_500 * 86_400 * 2_981
-"""Volume of a day, all instruments together: it sets the size of VPIN's buckets."""
-NAMES = [f"bench:spot:C{number:04d}USDT" for number in range(INSTRUMENTS)]
-
-
-def shares() -> np.ndarray:
-    """The share of every instrument (Zipf)."""
-    weights = 1 / np.arange(1, INSTRUMENTS + 1)
-    return np.asarray(weights / weights.sum())
-
-
-def levels() -> np.ndarray:
-    """The first price of every instrument."""
-    return np.random.default_rng(3).integers(50_000, 6_000_000, INSTRUMENTS)
-
-
-def made(count: int) -> list[MixedTrades]:
-    """Bursts of 1,000 trades: Zipf instruments, walking prices, log-normal sizes."""
-    chance = np.random.default_rng(7)
-    number = chance.choice(INSTRUMENTS, count, p=shares())
-    order = number.argsort(kind="stable")
-    key, price = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    starts = np.searchsorted(number[order], np.arange(INSTRUMENTS))
-    steps = chance.choice((-1, 0, 0, 0, 1), count)
-    walk = steps.cumsum()
-    key[order] = np.arange(count) - starts[number[order]] + 3
-    price[order] = levels()[number[order]] + walk - walk[starts[number[order]]]
-    at = START_MS + np.arange(count) * 1_000 // TRADES_PER_S
-    lots = np.minimum(chance.lognormal(6, 2, count), 1e9).astype(np.int64) + 1
-    side = chance.integers(0, 2, count)
-    columns = [number, key, at, price, lots, side, np.ones_like(key), key, key]
-    return [burst_of([column[i : i + BURST] for column in columns]) for i in range(0, count, BURST)]
-
-
-def burst_of(columns: list[np.ndarray]) -> MixedTrades:
-    """Columns, the first of them the instrument's number, as the codec hands them over."""
-    found, edges, rest = grouped(columns[0], columns[1:])
-    return MixedTrades([NAMES[k] for k in found], [0] * len(found), edges, *rest)
-
-
-def engine() -> Engine:
-    """A thousand instruments, each announced and connected, with the two days before in which
-    VPIN learns the size of its buckets."""
-    fresh = Engine()
-    for name in NAMES:
-        symbol = name.rpartition(":")[2]
-        text = ("bench", "spot", symbol, symbol[:-4], "USDT", Decimal("0.01"), Decimal("0.001"))
-        fresh.handle(InstrumentChanged(*text, last_price=Decimal(30_000)))
-    fresh.handle(Connected(NAMES, "c", START_MS))
-    fresh.handle(Watermark(NAMES, START_MS, "c"))
-    volumes = (shares() * DAY_LOTS).astype(int).tolist()
-    for name, price, lots in zip(NAMES, levels().tolist(), volumes, strict=True):
-        times = [START_MS - 2 * DAY_MS, START_MS - DAY_MS]
-        ids = [1, 2]
-        columns = (times, [price] * 2, [lots] * 2, [0, 1], [], [1, 1], ids, ids)
-        fresh.handle(TradeBatch(name, ids, *columns))
-    return fresh
-
-
-def feed(found: Engine, waiting: Waiting, bursts: list[MixedTrades]) -> None:
-    """As `processor.settling` does it."""
-    for place, burst in enumerate(bursts):
-        if place % TURN_BURSTS == 0:
-            waiting.begin_turn()
-            for due in waiting.take_heavy():
-                found.handle(due)
-        for due in waiting.add(burst):
-            found.handle(due)
-
-
-def settle(found: Engine, waiting: Waiting) -> None:
-    """Nothing waits, and every ladder can be read."""
-    while some := waiting.take_some():
-        for due in some:
-            found.handle(due)
-    for due in waiting.take_all():
-        found.handle(due)
-    for stream in found.streams.values():
-        for minute in stream.minutes.values():
-            minute.ladder.settle()
 
 
 def fed(bursts: list[MixedTrades], at_once: int = ENOUGH_MIXED) -> tuple[float, Engine]:
@@ -179,36 +89,6 @@ def applied(found: Engine) -> int:
     return sum(stream.ledger.counts.applied for stream in streams)
 
 
-OFF: dict[str, list[tuple[Any, str, Callable[..., Any]]]] = {
-    "volume at price (profile, footprint)": [(Spans, "rows", lambda spans: [()] * spans.count)],
-    "size classes": [
-        (Spans, "classes", lambda spans: [(0, None)] * spans.count),
-        (Ladder, "add_sizes", lambda ladder, lowest, sizes: None),
-    ],
-    "largest prints": [(Spans, "large", lambda spans: iter(()))],
-    "sweeps": [
-        (Spans, "bursts", lambda spans: [None] * spans.count),
-        (bulk, "_go_on", lambda tally, bursts: None),
-    ],
-    "COT, min and max delta": [(Spans, "_extremes", lambda spans, low: (low,) * 5)],
-    "VPIN": [(Toxicity, "goes_on", lambda *sums: True)],
-}
-"""What is put in the place of each streaming indicator so that it costs nothing."""
-
-
-@contextmanager
-def without(indicator: str) -> Iterator[None]:
-    """The engine without one indicator."""
-    patches = [patch.object(*found) for found in OFF[indicator]]
-    for one in patches:
-        one.start()
-    try:
-        yield
-    finally:
-        for one in patches:
-            one.stop()
-
-
 def costs(bursts: list[MixedTrades], repeats: int) -> dict[str, float]:
     """Seconds a trade that each indicator adds, the median of differences of neighbouring runs."""
     count = (len(bursts) - WARM) * BURST
@@ -235,8 +115,8 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     for number in range(repeats):
         console.print(f"engine: run {number + 1} of {repeats}, {count:,} trades")
         runs["pandas groupby, histogram alone"].append(histogram(some) / (len(some) * BURST))
-        for name, feed in work.items():
-            runs[name].append(feed() / (count - WARM * BURST))
+        for name, run in work.items():
+            runs[name].append(run() / (count - WARM * BURST))
     seconds = {name: statistics.median(found) for name, found in runs.items()}
     indicators = costs(bursts[:640], repeats)
     shown(seconds, indicators)
@@ -246,6 +126,7 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     goals = [
         Goal(name, "trades/s/core", best, GOAL_RATE, "least"),
         times(f"{name} / pandas histogram alone", "trades/s/core", best, 1 / base, GOAL_RATIO),
+        alone.measured(repeats),
     ]
     more = {"s_per_trade": seconds, "indicator_s_per_trade": indicators, "load": os.getloadavg()}
     return goals, more

@@ -118,14 +118,18 @@ async def market() -> tuple[Any, Any]:
     return engine, view
 
 
-async def ours() -> tuple[Any, str, Any]:
-    """(application, key, structured content of the answer)."""
+async def answering() -> tuple[Any, Any, str]:
+    """(engine, application, key): the market behind keys and budgets."""
+    engine, app, key, _ = await _built()
+    return engine, app, key
+
+
+async def _built() -> tuple[Any, Any, str, Any]:
+    """(engine, application, key, queries)."""
     from backbone.keys.book import KeyBook, Terms
     from backbone.settings import read_settings
     from backbone.store.memory import MemoryStore
     from mcp_server.app import build_app
-    from mcp_server.parameters import question
-    from mcp_server.payload import structured
     from mcp_server.queries import Queries
 
     engine, view = await market()
@@ -134,11 +138,19 @@ async def ours() -> tuple[Any, str, Any]:
     text, _ = await KeyBook(store, "bench").create("bench", 4, Terms(per_minute=10**9))
     settings = read_settings({}, keys="required", key_cost=4, streams_per_key=STREAMS + 10)
     queries = Queries(view, store, list)
-    app = build_app(queries, settings, lambda: (b"", "text/plain"))
+    return engine, build_app(queries, settings, lambda: (b"", "text/plain")), text.text, queries
+
+
+async def ours() -> tuple[Any, str, Any]:
+    """(application, key, structured content of the answer)."""
+    from mcp_server.parameters import question
+    from mcp_server.payload import structured
+
+    engine, app, key, queries = await _built()
     asked = question(SYMBOL, {"detail": "summary", "numbers": "string", "timeframe": "1h"})
     content = structured(await queries.volume_profile(asked), "string")
     app.state.moving = lambda: move(engine, app)
-    return app, text.text, content
+    return app, key, content
 
 
 async def move(engine: Any, app: Any) -> None:

@@ -19,6 +19,8 @@ from backbone.clock import Monotonic, monotonic_s
 from mcp_server.access.caller import sees_everything
 from orderflow.errors import StoreError
 
+Name = tuple[str, bytes]
+"""Path and query."""
 Handler = Callable[[Request], Awaitable[Response]]
 FRESH_S, KEPT_S = 0.2, 600.0
 MOST_BYTES = 64 * 1024 * 1024
@@ -28,12 +30,13 @@ FRESH_FLAG, STALE_FLAG = b'"stale":false', b'"stale":true'
 
 
 class Kept(NamedTuple):
-    """One answer, and when it was made of what."""
+    """One answer, and when it was made of what; `whole` is what is sent to everybody who asks."""
 
     version: int
     made_s: float
     body: bytes
     headers: dict[str, str]
+    whole: Response
 
 
 class AnswerCache:
@@ -43,7 +46,7 @@ class AnswerCache:
         self.made = 0
         self._version = version
         self._clock = clock
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[Name, Kept] = OrderedDict()
         self._bytes = 0
 
     def wrapped(self, handler: Handler) -> Handler:
@@ -52,7 +55,7 @@ class AnswerCache:
         async def cached(request: Request) -> Response:
             if not sees_everything():
                 return await handler(request)
-            name = f"{request.url.path}?{request.url.query}"
+            name = (request.scope["path"], request.scope["query_string"])
             kept = self._kept.get(name)
             if kept is not None and self._fresh(kept):
                 return _answer(request, kept)
@@ -69,16 +72,17 @@ class AnswerCache:
     def _fresh(self, kept: Kept) -> bool:
         return kept.version == self._version() and self._clock() - kept.made_s < FRESH_S
 
-    async def _make(self, name: str, request: Request, handler: Handler) -> Response:
+    async def _make(self, name: Name, request: Request, handler: Handler) -> Response:
         version, now = self._version(), self._clock()
         response = await handler(request)
         if response.status_code == 200:
             self.made += 1
             headers = {k: v for k, v in response.headers.items() if k != "content-length"}
-            self._keep(name, Kept(version, now, bytes(response.body), headers))
+            body = bytes(response.body)
+            self._keep(name, Kept(version, now, body, headers, Response(body, 200, headers)))
         return response
 
-    def _keep(self, name: str, kept: Kept) -> None:
+    def _keep(self, name: Name, kept: Kept) -> None:
         known = self._kept.pop(name, None)
         self._bytes += len(kept.body) - (0 if known is None else len(known.body))
         self._kept[name] = kept
@@ -92,7 +96,7 @@ def _answer(request: Request, kept: Kept) -> Response:
     if tag is not None and request.headers.get("if-none-match") == tag:
         headers = {k: v for k, v in kept.headers.items() if k != "content-type"}
         return Response(None, 304, headers)
-    return Response(kept.body, 200, kept.headers)
+    return kept.whole
 
 
 def _stale(kept: Kept) -> Response:

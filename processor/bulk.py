@@ -18,7 +18,7 @@ from orderflow.timeframe import CELL_MS, MINUTE_MS
 from processor.fold import EXACT_DOUBLES, SAFE
 from processor.ladder import Ladder
 from processor.minute import Minute
-from processor.spans import Ground, Spans
+from processor.spans import Ground, Spans, steps
 from processor.stream import Stream
 from processor.sweep import Burst
 from processor.tally import Tally
@@ -68,7 +68,7 @@ def _groups(mixed: MixedTrades) -> Iterator[Group]:
     starts = np.array(mixed.edges[:-1])
     ends = np.array(mixed.edges[1:]) - 1
     counts = ends - starts + 1
-    skips = np.diff(mixed.key, prepend=0) != 1
+    skips = steps(mixed.key, 1) != 1
     skips[starts] = False
     low = np.minimum.reduceat(mixed.price_ticks, starts)
     high = np.maximum.reduceat(mixed.price_ticks, starts)
@@ -130,7 +130,7 @@ def _picked(mixed: MixedTrades, taken: np.ndarray[tuple[int], np.dtype[np.bool_]
 def _add(streams: list[Stream], mixed: MixedTrades) -> None:
     """Cut into spans of one cell, and add every span to its tally and ladder."""
     cell = mixed.event_ms // CELL_MS
-    cut = np.diff(cell, prepend=-1) != 0
+    cut = steps(cell, 1) != 0
     edges = np.array(mixed.edges[:-1])
     cut[edges] = True
     starts = np.flatnonzero(cut)

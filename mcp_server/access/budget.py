@@ -1,11 +1,13 @@
 """Budget: requests per minute of a key, one for REST and MCP, in a moving window.
 
-Strategy and storage are those of `slowapi.Limiter`. Several servers share one budget through a
-storage that they share: an address that begins with `async+`, for example `async+redis://`.
+Strategy and limiter are those of `slowapi.Limiter`, the storage of one process is `Moments`.
+Several servers share one budget through a storage that they share: an address that begins with
+`async+`, for example `async+redis://`.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from math import ceil
 from pathlib import Path
@@ -21,11 +23,13 @@ from slowapi import Limiter
 from starlette.requests import Request
 
 from backbone.settings import Settings
+from mcp_server.access.moments import ADDRESS
 from orderflow.errors import ConfigError
 
 STRATEGY = "moving-window"
 MINUTE_S = 60
 OWN_MEMORY = "memory://"
+"""As people write it; `Moments` is what they get."""
 REDIS = ("async+redis", "async+rediss")
 CLIENT: dict[str, float | str | bool] = {
     "implementation": "redispy",
@@ -78,7 +82,7 @@ class OwnWindows:
     """In this process: a few microseconds, so no thread."""
 
     def __init__(self) -> None:
-        limiter = Limiter(key_func=_nobody, strategy=STRATEGY, storage_uri=OWN_MEMORY)
+        limiter = Limiter(key_func=_nobody, strategy=STRATEGY, storage_uri=ADDRESS)
         self._windows: RateLimiter = limiter.limiter
 
     async def hit(self, item: RateLimitItemPerMinute, name: str) -> bool:
@@ -150,13 +154,19 @@ class Budget:
         return await self._spent(self._item(per_minute), name, fits=True)
 
     def _item(self, per_minute: int | None) -> RateLimitItemPerMinute:
-        return RateLimitItemPerMinute(self.per_minute if per_minute is None else per_minute)
+        return _per_minute(self.per_minute if per_minute is None else per_minute)
 
     async def _spent(self, item: RateLimitItemPerMinute, name: str, *, fits: bool) -> Spent:
         stats = await self._windows.stats(item, name)
         # The window's end is in wall time: that is how the storage counts.
         reset_s = ceil(stats.reset_time - time.time_ns() / 1e9)
         return Spent(fits, item.amount, stats.remaining, min(MINUTE_S, max(1, reset_s)))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _per_minute(most: int) -> RateLimitItemPerMinute:
+    """The limit; made once, because there are few and each request asks for one."""
+    return RateLimitItemPerMinute(most)
 
 
 def _nobody(request: Request) -> str:

@@ -221,22 +221,28 @@ def _carried(answer: Response) -> dict[str, str]:
 
 def _no_key_in_query(scope: Scope) -> None:
     """A URL is kept in logs and histories all along its way."""
-    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    if any(name.lower() in IN_QUERY for name, _ in pairs):
+    if any(name in IN_QUERY for name in _query_names(scope["query_string"])):
         raise InvalidParameterError(
             "a key in the URL is never read: revoke it and send a new one in X-API-Key"
         )
+
+
+def _query_names(query: bytes) -> set[str]:
+    """Names of parameters in small letters; what is encoded goes the long way."""
+    if b"%" in query or b"+" in query:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        return {name.lower() for name, _ in pairs}
+    return {part.partition("=")[0] for part in query.decode("latin-1").lower().split("&")}
 
 
 def _key_text(scope: Scope) -> str | None:
     """The one key of the request; two are none."""
     found: list[str] = []
     for name, value in scope["headers"]:
-        text = value.decode("latin-1")
         if name == b"x-api-key":
-            found.append(text)
+            found.append(value.decode("latin-1"))
         elif name == b"authorization":
-            kind, _, rest = text.partition(" ")
+            kind, _, rest = value.decode("latin-1").partition(" ")
             found.append(rest.strip() if kind.lower() == "bearer" else "")
     return found[0] if len(set(found)) == 1 else None
 
