@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import (
+    busy,
     decode,
     drain,
     edge,
     engine,
     indicators,
+    latency,
     market,
     mcp,
     profiles,
@@ -39,6 +41,8 @@ PARTS: dict[str, Part] = {
     "edge": edge.measured,
     "drain": drain.measured,
     "market": market.measured,
+    "latency": latency.measured,
+    "busy": busy.measured,
 }
 
 
