@@ -75,7 +75,8 @@ def shown(runs: dict[str, list[Run]], burst: Run | None) -> None:
     if burst is not None:
         console.print(
             f"burst: sent in {burst['sent_s']:.1f} s, lost {burst['lost']}, dropped "
-            f"{burst['dropped']}, lag {burst['lag_s']} s, differs {burst['wrong']}"
+            f"{burst['dropped']}, lag {burst['lag_s']} s, differs {burst['wrong']}, "
+            f"connections ended {burst['ended']}"
         )
 
 

@@ -154,6 +154,7 @@ async def _measured(system: System, probe: Probe, stamps: Stamps) -> dict[str, A
         "lag_s": lag_s,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
         **probe.worst(),
+        "ended": [c.causes for each in system.collectors for c in each.feeds if c.causes],
         "dropped": sum(feed.dropped for feed in system.feeds()),
         "minutes": sum(stream.closed_minutes for stream in _streams(system).values()),
         "gaps": sum(len(s.evidence.open_holes()) for s in _streams(system).values()),
