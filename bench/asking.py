@@ -4,7 +4,8 @@ Right after a frame was written its symbol is asked for, over any timeframe; the
 at, and asked for again until it contains the trade, which its volume tells: of a window it is the
 sum of all lots sent since the window began, and the tape knows that sum. What is noted is the time
 from the write of the frame to the end of that answer. A question that finds no free connection
-waits for one, and its time goes on.
+waits for one, and its time goes on. What is asked again counts as one of the questions of the
+rate and comes first: asking at once would be more than the rate, of a server that is behind.
 
 While nothing is sent the same questions are asked of the same symbols, at the same rate: the idle
 figure.
@@ -52,6 +53,7 @@ class Asker:
         self._pace, self._port, self._rate, self._key = pace, port, rate, key
         self._free: deque[Client] = deque()
         self._held: deque[Asked] = deque()
+        self._again: deque[Asked] = deque()
         self._asked: dict[Client, Asked] = {}
         self._made = 0
         self._began_s: float | None = None
@@ -77,10 +79,18 @@ class Asker:
     def heard(self, places: list[int], now_ns: int, now_ms: int) -> None:
         """Trades of these symbols were just written: ask for some, as many as are due."""
         if self._began_s is None:
+            # A server that could not keep up while idle would carry that backlog into the load.
+            self.counts["idle, never asked"] += len(self._held)
+            self._held.clear()
             self._began_s, self._made = time.monotonic(), 0
         due = int((time.monotonic() - self._began_s) * self._rate) - self._made
-        for place in places[:due]:
+        while due > 0 and self._again:
+            self._made += 1
+            due -= 1
+            self._held.append(self._again.popleft())
+        for place in places[: max(due, 0)]:
             self._ask(place, now_ns, now_ms, self._pace.lots[place])
+        self._next()
 
     def _ask(self, place: int, since_ns: int, at_ms: int, lots: int | None) -> None:
         path = PATHS[self._made % len(PATHS)] % NAMES[place]
@@ -105,6 +115,8 @@ class Asker:
 
     def _done(self, client: Client, status: int) -> None:
         asked = self._asked.pop(client)
+        if asked.lots is not None:
+            self.counts["answers while busy"] += 1
         if status != 200:
             self.counts[f"status {status}"] += 1
         elif asked.lots is None:
@@ -114,9 +126,8 @@ class Asker:
             inside = self._contains(client.body, asked)
             if inside is False:
                 self.counts["asked again"] += 1
-                self._put(client, asked)
-                return
-            if inside:
+                self._again.append(asked)
+            elif inside:
                 self.waits["busy"].add(now_ns - asked.since_ns)
             else:
                 self.counts["window went on"] += 1
@@ -147,4 +158,8 @@ class Asker:
     def figures(self) -> dict[str, object]:
         """Waits while idle and busy, counts, and what is still unanswered."""
         found = {name: late.figures() for name, late in self.waits.items()}
-        return {**found, "counts": dict(self.counts), "open": len(self._asked) + len(self._held)}
+        return {
+            **found,
+            "counts": dict(self.counts),
+            "open": len(self._asked) + len(self._held) + len(self._again),
+        }
