@@ -13,12 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import (
+    busy,
     decode,
     drain,
     edge,
     engine,
     growth,
     indicators,
+    latency,
     market,
     mcp,
     memory,
@@ -47,6 +49,8 @@ PARTS: dict[str, Part] = {
     "market": market.measured,
     "start": start.measured,
     "memory": memory.measured,
+    "latency": latency.measured,
+    "busy": busy.measured,
 }
 
 

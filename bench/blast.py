@@ -1,9 +1,11 @@
 """A loopback venue that sends made frames as fast as the reader takes, or (Binance only) paced.
 
-`python -m bench.blast COUNT RATE [binance|bybit]` prints two ports: TLS WebSocket, and REST; RATE 0
-is a blast.
+`python -m bench.blast COUNT RATE [binance|bybit [SYMBOLS STAMPS]]` prints two ports: TLS WebSocket,
+and REST; RATE 0 is a blast. STAMPS is the file of `bench/stamps.py`.
 The first `WARM` trades come at once; the others when the reader asks REST for `/go`, so that what a
-reader does once, at its start, is measured of nobody.
+reader does once, at its start, is measured of nobody. What is paced may come over several
+connections, each with the symbols it asked for. `/ask?PORT&RATE&KEY` lets `bench/asking.py` ask a
+reader while it is paced, and `/figures` says what was sent and found.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import asyncio
 import ipaddress
 import ssl
 import sys
-import time
+import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,8 +31,12 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from bench.tape import FILLS, START_MS, SYMBOLS, bybit_frames, drawn, frames, halves
+from bench.asking import Asker
+from bench.pacing import Pace
+from bench.stamps import Stamps
+from bench.tape import FILLS, NAMES, START_MS, SYMBOLS, bybit_frames, frames
 from simulator.wire.session import framed
+from wadm import loops
 
 SLICE_BYTES = 1 << 18
 CERTIFICATE = Path("build/bench.pem")
@@ -67,7 +73,7 @@ def certificate() -> Path:
     return CERTIFICATE
 
 
-def rest(path: str) -> object:
+def rest(path: str, symbols: list[str]) -> object:
     """Just enough REST to be listed."""
     if path.startswith("/v5/"):
         return {"retCode": 0, "retMsg": "OK", "result": bybit_rest(path), "time": START_MS}
@@ -77,7 +83,7 @@ def rest(path: str) -> object:
             {"filterType": "LOT_SIZE", "stepSize": "0.001"},
         ]
         row = {"status": "TRADING", "quoteAsset": "USDT", "filters": filters}
-        return {"symbols": [{"symbol": s, "baseAsset": s[:-4], **row} for s in SYMBOLS]}
+        return {"symbols": [{"symbol": s, "baseAsset": s[:-4], **row} for s in symbols]}
     return {"serverTime": START_MS} if "time" in path else []
 
 
@@ -101,10 +107,19 @@ def bybit_rest(path: str) -> object:
 class Sender:
     """What is sent, and whether the reader is ready for the second part."""
 
-    def __init__(self, count: int, rate: float, venue: str) -> None:
-        self.rate = rate
+    def __init__(
+        self, count: int, rate: float, venue: str, symbols: int = len(SYMBOLS), stamps: str = ""
+    ) -> None:
+        self.count, self.symbols = count, NAMES[:symbols]
         self.go = asyncio.Event()
-        self.stamped = [halves(trade) for trade in drawn(count)] if rate else []
+        self.pace: Pace | None = None
+        self.asker: Asker | None = None
+        self._works: list[asyncio.Task[None]] = []
+        if rate:
+            path = Path(stamps or tempfile.mkstemp()[1])
+            self.pace = Pace(count, rate, symbols, Stamps(path, fresh=not stamps))
+            if not stamps:
+                path.unlink()
         texts, warm = (
             (bybit_frames(count), WARM // FILLS) if venue == "bybit" else (frames(count), WARM)
         )
@@ -117,18 +132,36 @@ class Sender:
         """REST on the WebSocket's port."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
-        if request.path == "/go":
-            self.go.set()
-        body = msgspec.json.encode(rest(request.path))
+        told = self._told(request.path)
+        body = msgspec.json.encode(rest(request.path, self.symbols) if told is None else told)
         headers = Headers({"Content-Length": str(len(body)), "Content-Type": "application/json"})
         return Response(HTTPStatus.OK, "OK", headers, body)
+
+    def _told(self, path: str) -> object | None:
+        """The bench's own questions; None for the venue's."""
+        word, _, rest_of = path.partition("?")
+        if word == "/go":
+            if self.asker is not None and self.pace is not None:
+                self.pace.heard = self.asker.heard
+            self.go.set()
+        elif word == "/ask" and self.pace is not None:
+            port, rate, key = rest_of.split("&")
+            self.asker = Asker(self.pace, int(port), int(rate), key)
+            self._works.append(asyncio.create_task(self.asker.run()))
+        elif word == "/figures" and self.pace is not None:
+            asked = {} if self.asker is None else self.asker.figures()
+            return {"sent": self.pace.figures(), "asked": asked}
+        return None if word not in {"/go", "/ask"} else {}
 
     async def serve(self, connection: ServerConnection) -> None:
         """Everything, then silence, to whoever asked for the trades of every symbol."""
         request = connection.request
-        wanted = _trades(request.path.partition("streams=")[2].split("/") if request else [])
+        topics = request.path.partition("streams=")[2].split("/") if request else []
+        wanted = _trades(topics)
         sending: asyncio.Task[None] | None = None
-        if len(wanted) == len(SYMBOLS):
+        if self.pace is not None:
+            self._deal(self.pace, connection, topics)
+        elif len(wanted) == len(SYMBOLS):
             sending = asyncio.create_task(self._send(connection))
         while True:
             try:
@@ -138,34 +171,39 @@ class Sender:
             if sending is not None:
                 continue  # an answer between two slices would be in the middle of a frame
             asked = msgspec.json.decode(message)
-            wanted |= _trades(asked.get("params") or asked.get("args") or [])
+            topics = asked.get("params") or asked.get("args") or []
+            wanted |= _trades(topics)
             await connection.send(msgspec.json.encode(_granted(asked)))
-            if len(wanted) == len(SYMBOLS):
+            if self.pace is not None:
+                self._deal(self.pace, connection, topics)
+            elif len(wanted) == len(SYMBOLS):
                 sending = asyncio.create_task(self._send(connection))
 
+    def _deal(self, pace: Pace, connection: ServerConnection, topics: Iterable[str]) -> None:
+        """These symbols go to this connection from now on."""
+        for topic in topics:
+            symbol, _, kind = topic.partition("@")
+            place = NAMES.index(symbol.upper())
+            if kind == "aggTrade":
+                pace.writers[place] = connection.transport.write
+            else:
+                pace.candles_wanted.add(place)
+        if not self._works:
+            self._works.append(asyncio.create_task(self._paced(pace)))
+
+    async def _paced(self, pace: Pace) -> None:
+        await pace.start()
+        await pace.run(WARM, last=False)
+        await self.go.wait()
+        await pace.run(self.count - WARM, last=True)
+
     async def _send(self, connection: ServerConnection) -> None:
-        if self.rate:
-            await self._pace(connection, self.stamped[:WARM])
-            await self.go.wait()
-            await self._pace(connection, self.stamped[WARM:])
         for part in self.parts:
             for start in range(0, len(part), SLICE_BYTES):
                 connection.transport.write(part[start : start + SLICE_BYTES])
                 await _drained(connection)
             await self.go.wait()
         await connection.wait_closed()
-
-    async def _pace(self, connection: ServerConnection, parts: list[tuple[str, str]]) -> None:
-        """`rate` frames a second, stamped with the time they are sent."""
-        began, sent = time.monotonic(), 0
-        while sent < len(parts):
-            due = min(len(parts), int((time.monotonic() - began) * self.rate))
-            now = str(time.time_ns() // 1_000_000)
-            batch = [framed(f"{head}{now}{tail % now}") for head, tail in parts[sent:due]]
-            if batch:
-                connection.transport.write("".join(batch).encode("latin-1"))
-            sent = due
-            await asyncio.sleep(0.001)
 
 
 def _trades(topics: Iterable[str]) -> set[str]:
@@ -190,7 +228,8 @@ async def _drained(connection: ServerConnection) -> None:
 async def main() -> None:
     """Serve until killed."""
     venue = sys.argv[3] if len(sys.argv) > 3 else "binance"
-    sender = Sender(int(sys.argv[1]), float(sys.argv[2]), venue)
+    symbols = int(sys.argv[4]) if len(sys.argv) > 4 else len(SYMBOLS)
+    sender = Sender(int(sys.argv[1]), float(sys.argv[2]), venue, symbols, *sys.argv[5:6])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
     options = {"process_request": sender.answer, "compression": None, "ping_interval": None}
@@ -204,4 +243,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    # A blast goes on the loop that its figures so far were taken with.
+    (loops.run if float(sys.argv[2]) else asyncio.run)(main())

@@ -45,10 +45,18 @@ def peers_python() -> str | None:
     return str(python)
 
 
-def sent(count: int, rate: float, words: list[str], venue: str = "binance") -> Run | None:
-    """One run of a reader, which is told the venue last, against a fresh sender; its JSON line."""
+def sent(
+    count: int,
+    rate: float,
+    words: list[str],
+    venue: str = "binance",
+    more: tuple[str, ...] = (),
+    timeout_s: float = 300,
+) -> Run | None:
+    """One run of a reader, which is told the venue last, against a fresh sender, which is told
+    `more` last; its JSON line."""
     environ = os.environ | {"SSL_CERT_FILE": str(CERTIFICATE.resolve())}
-    command = [sys.executable, "-m", "bench.blast", str(count), str(rate), venue]
+    command = [sys.executable, "-m", "bench.blast", str(count), str(rate), venue, *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None
         os.sched_setaffinity(sender.pid, {1} if os.cpu_count() != 1 else {0})
@@ -56,7 +64,7 @@ def sent(count: int, rate: float, words: list[str], venue: str = "binance") -> R
             ports = sender.stdout.readline().split()
             filled = [word.format(ws=ports[0], rest=ports[1]) for word in [*words, venue]]
             out = subprocess.run(
-                filled, capture_output=True, text=True, env=environ, timeout=300, check=False
+                filled, capture_output=True, text=True, env=environ, timeout=timeout_s, check=False
             )
         except subprocess.TimeoutExpired:
             console.print(f"[red]took too long:[/] {words[1:3]}")
