@@ -114,7 +114,9 @@ class Asker:
         client.ask(asked.request, 1.0)
 
     def _done(self, client: Client, status: int) -> None:
-        asked = self._asked.pop(client)
+        asked = self._asked.pop(client, None)
+        if asked is None:
+            return
         if asked.lots is not None:
             self.counts["answers while busy"] += 1
         if status != 200:

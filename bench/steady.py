@@ -124,7 +124,7 @@ async def _idle(
     system: System, sender: httpx2.AsyncClient, probe: Probe, key: str, asks: int
 ) -> dict[str, Any]:
     """The loop with nothing to do, then the questions while no trade comes."""
-    probe.worst()
+    await probe.begin()
     wakes = await turns(IDLE_S / 3)
     found = {f"idle_{name}": value for name, value in probe.worst().items()}
     if asks:
@@ -134,8 +134,8 @@ async def _idle(
 
 
 async def _measured(system: System, probe: Probe, stamps: Stamps) -> dict[str, Any]:
+    await probe.begin()
     first, began, cpu = _applied(system), time.monotonic(), time.process_time()
-    probe.worst()
     lag_s: float | None = None
     while time.monotonic() - began < LONGEST_S:
         await asyncio.sleep(0.02)

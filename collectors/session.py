@@ -36,12 +36,14 @@ class Timers:
     """Every delay of a feed, in seconds.
 
     `first_data_s`, `stale_after_s`: the settings. `silent_s`: no event for this long (or thirty
-    times the usual distance) ends a connection whose pings are answered.
+    times the usual distance) ends a connection whose pings are answered. `linger_s`: a socket that
+    brings frames sooner than that is decoded so often, many frames at once.
     """
 
     first_data_s: float = 10.0
     stale_after_s: float = 10.0
     tick_s: float = 0.25
+    linger_s: float = 0.002
     pong_s: float = 6.0
     silent_s: float = 45.0
     ack_s: float = 5.0
@@ -194,9 +196,12 @@ class Session:
                 await self._hand_over()
 
     async def _decode(self) -> str | None:
-        """Runs when the reader has to wait."""
+        """Runs when the reader has to wait: at once when little comes, else every `linger_s`."""
         while True:
             await self._arrived.wait()
+            early_s = self.frame_at_s + self.link.timers.linger_s - self.link.monotonic()
+            if early_s > 0:
+                await asyncio.sleep(early_s)
             await self._hand_over()
 
     async def _hand_over(self) -> None:

@@ -278,7 +278,7 @@ class ProcessorService:
             now = self.now_ms(name)
             results = self.engine.advance_one(name, now, mono)
             self.derivatives.advance(name, now)
-            self._note_ingestion(name, mono)
+            self._note_ingestion(name, now, mono)
             if results.repairs:
                 await self.bus.publish(REPAIRS, results.repairs)
             if results.minutes:
@@ -289,10 +289,10 @@ class ProcessorService:
                 await asyncio.sleep(0)
                 turn = self.perf_s()
 
-    def _note_ingestion(self, name: str, mono: int) -> None:
+    def _note_ingestion(self, name: str, now: int, mono: int) -> None:
         """Remember what came in; every ten seconds the state of the stream is stored."""
         book = self.view.ingestion
-        book.note(self.engine.streams[name], self.now_ms(name), wall_ms())
+        book.note(self.engine.streams[name], now, wall_ms())
         if book.due(name, mono):
             self.writer.later([ingestion_record(self.view.stream(name), self._stamps.now_ms())])
 

@@ -98,8 +98,6 @@ class Stream:
         self.closed_minutes = 0
         self.verified_minutes = self.unverified_minutes = self.unbalanced = 0
 
-    # Events
-
     def on_trades(self, batch: TradeBatch) -> None:
         """Apply every trade that was never seen before; order of batches does not matter."""
         self.changed = True
@@ -257,28 +255,30 @@ class Stream:
         else:
             trust.touch(self, gap)
 
-    # Time
-
     def advance(self, now_ms: int, mono_ms: int) -> tuple[list[MinuteResult], list[RepairRequest]]:
         """Close what is over, revise what changed, ask for what is missing."""
         if isinstance(self.ledger, UnorderedLedger):
             for start in [start for start in self.minutes if start < self.ledger.horizon_ms]:
                 self.minutes[start].fold_before(self.ledger.horizon_ms)
-        self._settle_outage()
-        for gap in self.repairs.given_up(mono_ms):
+        if self.coverage.outage is not None:
+            self._settle_outage()
+        for gap in self.repairs.given_up(mono_ms) if self.repairs.book else ():
             self.evidence.lose(gap)
             self.toxicity.lose(gap, self.ledger, self.last_event_ms)
             self.lost_gaps += gap.reason != CANDLE_MISSING
             self.touch_all()
         self.toxicity.follow(self.ledger, self.last_event_ms, self.coverage.outage)
         results = self._close(now_ms, mono_ms)
-        results += self._revise(now_ms, mono_ms)
-        results += self._evict(now_ms, mono_ms)
-        for start, published in self.published.items():
-            if mono_ms - published.closed_mono_ms > CANDLE_WAIT_MS:
-                self.evidence.miss_candle(start)
-        self.repairs.notice(self.evidence.wanted(), mono_ms)
-        return results, self.repairs.due(mono_ms)
+        if self.published:
+            results += self._revise(now_ms, mono_ms) if self.dirty else []
+            results += self._evict(now_ms, mono_ms)
+            for start, published in self.published.items():
+                if mono_ms - published.closed_mono_ms > CANDLE_WAIT_MS:
+                    self.evidence.miss_candle(start)
+        wanted = self.evidence.wanted()
+        if wanted or self.repairs.book:
+            self.repairs.notice(wanted, mono_ms)
+        return results, self.repairs.due(mono_ms) if self.repairs.book else []
 
     def _settle_outage(self) -> None:
         """Ids tell the whole truth once a live trade has come after the outage."""

@@ -226,6 +226,7 @@ def hour_minutes(number: int, count: int = 60) -> list[tuple[FootprintBar, Quali
 
 
 def test_hours_of_the_store_answer_like_their_minutes_until_those_are_read() -> None:
+    """Sums of whole hours give what their minutes give, which then take their places."""
     history, known = MinuteHistory(), {k: minute_at(k) for k in range(180)}
     for number in range(3):
         history.put_sum(*hour_of(number))
@@ -240,6 +241,7 @@ def test_hours_of_the_store_answer_like_their_minutes_until_those_are_read() -> 
 
 
 def test_a_sum_stays_where_the_store_has_less_and_memory_is_newer() -> None:
+    """An hour of which minutes are missing keeps its sum; an hour that was not whole has none."""
     history, known = MinuteHistory(), {k: minute_at(k) for k in range(180)}
     history.put(*minute_at(65, size=9))
     for number in range(3):
@@ -263,6 +265,7 @@ def test_a_sum_stays_where_the_store_has_less_and_memory_is_newer() -> None:
 
 
 def test_a_late_minute_takes_the_place_of_a_sum() -> None:
+    """What changes inside an hour that is only a sum asks for its minutes."""
     history, known = MinuteHistory(), {k: minute_at(k) for k in range(60)}
     history.put_sum(*hour_of(0))
     known[5] = minute_at(5, size=9)
@@ -273,6 +276,7 @@ def test_a_late_minute_takes_the_place_of_a_sum() -> None:
 
 
 def test_minutes_that_were_read_without_their_cells_get_them() -> None:
+    """A second reading brings the 5 s bars."""
     history = MinuteHistory()
     history.restore(DAY, [(bar, quality, []) for bar, quality, _ in hour_minutes(0)])
     assert history.awaits(DAY)
