@@ -8,6 +8,7 @@ goal was missed or a part broke.
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -62,13 +63,15 @@ def main() -> int:
     parts: dict[str, list[Goal]] = {}
     for place, name in enumerate(chosen):
         console.rule(f"{name} ({place + 1} of {len(chosen)})")
+        began = time.monotonic()
         try:
             found, more = PARTS[name](quick=quick)
         except Exception:  # noqa: BLE001 (a part that breaks is a missed goal; the others go on)
             console.print(traceback.format_exc())
             found, more = [Goal(f"{name} runs", "", None, 1, "least")], {}
         show(found)
-        write(f"bench_{name}", found, **more)
+        console.print(f"{name} took {time.monotonic() - began:.0f} s")
+        write(f"bench_{name}", found, took_s=time.monotonic() - began, **more)
         goals += found
         parts[name] = found
     console.rule("all goals")

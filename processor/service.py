@@ -44,7 +44,8 @@ log = structlog.get_logger()
 
 TICK_MS = 100
 ROUND_MS_PER_STREAM = 0.5
-"""So seldom time is told to every stream: a thousand of them hear it every half second."""
+"""So seldom time is told to every stream: a thousand of them hear it every half second. Trades wait
+as long, unless somebody asks for their instrument, because a few of each cost by the instrument."""
 TICK_S = 0.015
 """Longer than this nothing new is taken in: the next tick goes on where this one stopped."""
 PENDING_RECORDS = 20_000
@@ -254,10 +255,11 @@ class ProcessorService:
         if self.writer.fenced:
             raise FencedError(f"{self.share.cursor}: somebody else owns this partition now")
         known = await self.told.known(self.engine.streams, mono)
-        await self._waiting.settle_slowly()
-        await self._advance(known, mono)
-        if not self._waiting.behind:
-            self.writer.mark()
+        if self._round or mono - self._round_ms >= ROUND_MS_PER_STREAM * len(known):
+            await self._waiting.settle_slowly()
+            await self._advance(known, mono)
+            if not self._waiting.behind:
+                self.writer.mark()
         await self.resuming.ask_who_is_there(mono)
         self.writer.persist(mono)
         most = max(PENDING_RECORDS, PENDING_PER_STREAM * len(known))
@@ -267,7 +269,7 @@ class ProcessorService:
 
     async def _advance(self, known: Sequence[str], mono: int) -> None:
         """Tell streams the time, until all were told or this has worked for long enough."""
-        if not self._round and mono - self._round_ms >= ROUND_MS_PER_STREAM * len(known):
+        if not self._round:
             self._round_ms = mono
             self._round.extend(known)
         turn, worked_s = self.perf_s(), 0.0

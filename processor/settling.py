@@ -1,5 +1,5 @@
-"""How waiting trades are applied: one instrument's before anybody looks, and all of them at every
-tick, in slices; of those that are behind a piece a turn.
+"""How waiting trades are applied: one instrument's before anybody looks, all of them before time is
+told, in slices; of those that are behind a piece a turn.
 
 With trades that waited for a second, an answer at 10,000 a second came 470 ms late; with a tick's
 worth it comes after 33 ms, at the same cost.
