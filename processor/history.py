@@ -103,6 +103,8 @@ class MinuteHistory:
         self._unpacked: tuple[Block | None, dict[int, ClosedMinute]] = (None, {})
         self._unfilled: set[int] = set()
         self._sums: set[int] = set()
+        self.changes = 0
+        """Grows with every minute that is added, changed, packed or let go."""
 
     @property
     def minutes(self) -> Mapping[int, ClosedMinute]:
@@ -111,6 +113,7 @@ class MinuteHistory:
 
     def put(self, bar: FootprintBar, quality: Quality, cells: Sequence[FlowBar] = ()) -> None:
         """Add or replace a minute."""
+        self.changes += 1
         start = bar.flow.start_ms
         hour = floor_ms(start, HOUR_MS)
         block = self.blocks.get(hour)
@@ -144,6 +147,7 @@ class MinuteHistory:
 
         An hour of which the store has less than memory keeps its sum and is not asked for again.
         """
+        self.changes += 1
         self.wanted.discard(hour_ms)
         known = self.blocks.get(hour_ms)
         if known is not None and len(minutes) < known.count:
@@ -159,6 +163,7 @@ class MinuteHistory:
     def put_sum(self, bar: FootprintBar, quality: Quality) -> None:
         """A whole hour as the store has it, for as long as its minutes are not read: after a start
         a day is answered from its hours. What is in memory already is newer and stays."""
+        self.changes += 1
         hour = bar.flow.start_ms
         whole = quality.closed and quality.expected_ms == HOUR_MS
         if whole and hour not in self.blocks and not self._any_recent(hour, hour + HOUR_MS):
@@ -173,6 +178,7 @@ class MinuteHistory:
 
         They replace the hour's sum in one go, so that it never counts as not covered; where the
         store has fewer than it was made of, the sum stays."""
+        self.changes += 1
         if hour_ms in self._sums and len(minutes) * MINUTE_MS >= HOUR_MS:
             self._sums.discard(hour_ms)
             self.wanted.discard(hour_ms)
@@ -198,6 +204,7 @@ class MinuteHistory:
 
     def tidy(self, newest_ms: int) -> None:
         """Forget, pack and thin what is old enough beside the newest minute."""
+        self.changes += 1
         self._forget_before(newest_ms - KEPT_MS, newest_ms)
         due: dict[int, list[int]] = {}
         for start in self.recent:

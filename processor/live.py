@@ -70,7 +70,7 @@ class ProcessorView:
         """Exact merge of the 1-minute bars of a window."""
         stream = self._settled(instrument)
         now = self.now_ms(instrument)
-        piece = windows.footprint_of(stream, window, now)
+        piece = windows.footprint_of(stream, window, now, again=True)
         if piece is None:
             return None
         return FootprintPart(

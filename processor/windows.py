@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import reduce
 
 import msgspec
 
@@ -14,8 +15,12 @@ from orderflow.footprint import FootprintBar
 from orderflow.grid import served_row
 from orderflow.timeframe import DAY_MS, MINUTE_MS, TIMEFRAMES, Window, floor_ms, rolling
 from processor.block import Depth, Piece
+from processor.history import MinuteHistory
+from processor.kept import Kept
 from processor.minute import empty_flow
 from processor.stream import Stream
+
+KEPT = Kept()
 
 
 def pieces(
@@ -25,15 +30,46 @@ def pieces(
     *,
     depth: Depth = "all",
     row_size: Decimal | None = None,
+    again: bool = False,
 ) -> list[Piece]:
-    """Closed minutes (merged where packed) and open minutes of a window, in time order."""
+    """Closed minutes (merged where packed) and open minutes of a window, in time order.
+
+    `again`: the same will be asked for soon, so the closed minutes are one piece that is kept.
+    """
     first_open = stream.next_close_ms
     if first_open is None:
         return list(_open_minutes(stream, window, window.start_ms, now_ms))
-    closed = Window(window.start_ms, max(window.start_ms, min(window.end_ms, first_open)))
-    found = list(stream.history.pieces(closed, depth=depth, row_size=row_size))
+    closed, history = _closed_part(window, first_open), stream.history
+    if again:
+        name = (closed, depth, row_size)
+        kept = KEPT.found(history, name, lambda: _summed(history, *name), _rows_of)
+        found = list(kept)
+    else:
+        found = list(history.pieces(closed, depth=depth, row_size=row_size))
     found += _open_minutes(stream, window, max(window.start_ms, first_open), now_ms)
     return found
+
+
+def _closed_part(window: Window, first_open_ms: int) -> Window:
+    return Window(window.start_ms, max(window.start_ms, min(window.end_ms, first_open_ms)))
+
+
+def _summed(
+    history: MinuteHistory, window: Window, depth: Depth, row_size: Decimal | None
+) -> list[Piece]:
+    """The closed minutes of a window as one piece, if there are any."""
+    parts = list(history.pieces(window, depth=depth, row_size=row_size))
+    if len(parts) < 2:
+        return parts
+    quality = merge_qualities([part[1] for part in parts], in_time=True)
+    if depth != "flow":
+        return [(footprint.then([part[0] for part in parts]), quality)]
+    total = reduce(flow.then, (part[0].flow for part in parts))
+    return [(FootprintBar(total, parts[0][0].row_size, {}), quality)]
+
+
+def _rows_of(parts: list[Piece]) -> int:
+    return sum(len(bar.rows) for bar, _ in parts)
 
 
 def _open_minutes(stream: Stream, window: Window, start_ms: int, now_ms: int) -> Iterator[Piece]:
@@ -58,9 +94,10 @@ def footprint_of(
     *,
     depth: Depth = "all",
     row_size: Decimal | None = None,
+    again: bool = False,
 ) -> Piece | None:
     """A window's bar and evidence; None when nothing of it was ever observed."""
-    parts = pieces(stream, window, now_ms, depth=depth, row_size=row_size)
+    parts = pieces(stream, window, now_ms, depth=depth, row_size=row_size, again=again)
     if not parts:
         return None
     bar = footprint.then([part[0] for part in parts])
@@ -134,10 +171,15 @@ def flow_bars(stream: Stream, window: Window, step_ms: int, now_ms: int) -> list
 
 def _minutes(stream: Stream, window: Window, now_ms: int) -> Iterator[FlowBar]:
     """Flows of the single minutes of a window."""
-    for start, bar in stream.history.flows(window):
+    history, first_open = stream.history, stream.next_close_ms
+    closed = _closed_part(window, window.start_ms if first_open is None else first_open)
+    name = ("flows", closed)
+    known = KEPT.found(history, name, lambda: [bar for _, bar in history.flows(closed) if bar])
+    yield from known
+    for start, bar in history.flows(Window(closed.end_ms, window.end_ms)):
         if bar is not None:
             yield bar
-        elif stream.next_close_ms is None or start >= stream.next_close_ms:
+        else:
             minute = Window(start, start + MINUTE_MS)
             yield from (bar.flow for bar, _ in _open_minutes(stream, minute, start, now_ms))
 
@@ -163,7 +205,7 @@ def flow_of(
         if window.end_ms % MINUTE_MS == 0
         else floor_ms(window.end_ms, MINUTE_MS) + MINUTE_MS,
     )
-    parts = pieces(stream, outer, now_ms, depth="flow")
+    parts = pieces(stream, outer, now_ms, depth="flow", again=True)
     if not parts:
         return None
     fine = outer != window
@@ -201,7 +243,7 @@ def cumulative_delta(stream: Stream, end_ms: int, now_ms: int) -> tuple[int, int
     The anchor is later where observation began later.
     """
     day = floor_ms(end_ms - 1, DAY_MS)
-    parts = pieces(stream, Window(day, end_ms), now_ms, depth="flow")
+    parts = pieces(stream, Window(day, end_ms), now_ms, depth="flow", again=True)
     total = sum(bar.flow.delta_lots for bar, _ in parts)
     anchor = min((bar.flow.start_ms for bar, _ in parts), default=end_ms)
     return total, max(day, anchor)
