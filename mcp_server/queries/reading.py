@@ -16,7 +16,13 @@ from orderflow import answers, footprint
 from orderflow.answers import Wanted
 from orderflow.completeness import Quality, State
 from orderflow.encoding import bar_from_body
-from orderflow.errors import NotFoundError, NotReadyError, StoreError
+from orderflow.errors import (
+    NotFoundError,
+    NotReadyError,
+    StoreError,
+    UnknownSymbolError,
+    ValidationError,
+)
 from orderflow.facts import profile_reading
 from orderflow.flow import FlowBar
 from orderflow.footprint import FootprintBar
@@ -56,7 +62,14 @@ class Reading:
         instruments = self.live.instruments()
         if not instruments:
             raise NotReadyError("nothing is collected yet; try again", retry_after_s=RETRY_S)
-        return selected(asked.symbol, instruments, asked.exchange, asked.market)
+        try:
+            return selected(asked.symbol, instruments, asked.exchange, asked.market)
+        except (UnknownSymbolError, ValidationError) as error:
+            if self.live.ready:
+                raise
+            # A server that has just started learns its instruments one after the other.
+            message = "not known, but this server is not ready yet; try again"
+            raise NotReadyError(message, retry_after_s=RETRY_S) from error
 
     def wanted(self, asked: Question, selection: Selection, name: str) -> Wanted:
         """How the answer is to be given."""
