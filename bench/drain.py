@@ -29,7 +29,7 @@ from backbone.bus.nats_topic import Shape
 from bench.goals import Goal, console
 from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
 from wadm.chaos.ports import free_port
-from wadm.nats_config import OPERATOR, PROCESSOR, nats_config
+from wadm.nats_config import OPERATOR, PROCESSOR, Node, nats_config
 from wadm.secrets import make_secrets
 
 SYMBOLS, PARTITIONS = 200, 8
@@ -116,7 +116,7 @@ async def _broker(folder: Path) -> AsyncIterator[dict[str, str]]:
     secrets, port = folder / "secrets", free_port()
     make_secrets(secrets, secrets, ["localhost"], ["localhost"])
     config = folder / "broker.conf"
-    config.write_text(nats_config(secrets, f"127.0.0.1:{port}", folder / "broker"))
+    config.write_text(nats_config(secrets, Node("nats", f"127.0.0.1:{port}", folder / "broker")))
     program = Path(sys.executable).with_name("nats-server")
     server = await asyncio.create_subprocess_exec(
         *(program, "-c", config),

@@ -10,11 +10,12 @@ be taken out at any time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
 
 import numpy as np
 
 from orderflow.mixed import MIXED_COLUMNS, Column, MixedTrades
-from orderflow.trade import TradeBatch
+from orderflow.trade import GETTERS, TradeBatch
 
 Place = tuple[str, int]
 """An instrument and its scale."""
@@ -207,20 +208,34 @@ def _places_of(burst: MixedTrades, name: str) -> list[int]:
     return [k for k, owner in enumerate(burst.instruments) if owner == name]
 
 
-def burst_of(batch: TradeBatch) -> MixedTrades | None:
-    """A batch as a burst of one instrument; None where a burst can't say the same."""
-    said = batch.n_trades and batch.first_trade_id and batch.last_trade_id
-    if not said or batch.seq or batch.rejected or batch.epoch or len(batch) == 0:
+def burst_of(batches: Sequence[TradeBatch]) -> MixedTrades | None:
+    """Batches as one burst, those of an instrument beside each other and in steps of one scale;
+    None where a burst can't say the same."""
+    if not all(map(_can_burst, batches)) or len({batch.source for batch in batches}) != 1:
         return None
+    sizes: dict[Place, int] = {}
+    for batch in batches:
+        place = (batch.instrument, batch.scale)
+        sizes[place] = sizes.get(place, 0) + len(batch)
+    total = sum(sizes.values())
+    rows = chain.from_iterable
     try:
-        columns = {name: np.array(getattr(batch, name), dtype=np.int64) for name in MIXED_COLUMNS}
+        columns = {
+            name: np.fromiter(rows(map(GETTERS[name], batches)), np.int64, total)
+            for name in MIXED_COLUMNS
+        }
     except OverflowError:
         return None
     return MixedTrades(
-        [batch.instrument],
-        [batch.scale],
-        [0, len(batch)],
-        source=batch.source,
-        received_ns=batch.received_ns,
+        [name for name, _ in sizes],
+        [scale for _, scale in sizes],
+        [0, *accumulate(sizes.values())],
+        source=batches[0].source,
+        received_ns=batches[0].received_ns,
         **columns,
     )
+
+
+def _can_burst(batch: TradeBatch) -> bool:
+    said = batch.n_trades and batch.first_trade_id and batch.last_trade_id
+    return bool(said) and not (batch.seq or batch.rejected or batch.epoch)

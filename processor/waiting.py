@@ -2,7 +2,8 @@
 
 Applying costs by the batch as well as by the trade, so batches of one instrument wait until they
 are worth it, until time is to be told (`take_some`) or until somebody asks (`take`). Bursts of many
-instruments wait for each other in the same way. The order within an instrument is kept.
+instruments wait for each other in the same way; batches wait behind them. The order within an
+instrument is kept.
 
 An instrument that brings more than `HEAVY` trades in one turn is behind: what it brings from then
 on waits apart and is applied a piece a turn (`take_heavy`), when everything else has been, so that
@@ -69,23 +70,17 @@ class Waiting:
         brought = self._turn[name] = self._turn.get(name, 0) + len(trades.key)
         if brought > HEAVY:
             return self._fall_behind(name, [*self.take(name), trades])
-        if name in self._pool:
-            burst = burst_of(trades)
-            if burst is not None:
-                return self._add_burst(burst)
-            due: list[Trades] = [*self._pool.pick(name)]
-        else:
-            due = []
+        due: list[Trades] = []
         known = self._batches.get(name)
         if known is not None and not joinable(known[-1], trades):
-            due += self._take(name)
+            due += self._take_pooled(name)
             known = None
         if known is None:
             known = self._batches[name] = []
             self._trades[name] = 0
         known.append(trades)
         self._trades[name] += len(trades.key)
-        return due + self._take(name) if self._trades[name] >= ENOUGH else due
+        return due + self._take_pooled(name) if self._trades[name] >= ENOUGH else due
 
     def _fall_behind(self, name: str, trades: list[Trades]) -> list[Trades]:
         """Wait for everybody else, unless too much does."""
@@ -105,8 +100,7 @@ class Waiting:
                 due += self._fall_behind(name, self.take(name))
             return due + [one for batch in burst.batches() for one in self.add(batch)]
         if self._batches:
-            before = self._batches.keys() & set(burst.instruments)
-            due += [batch for name in sorted(before) for batch in self._take(name)]
+            due += self._pool_batches(burst)
         if self._pool.source not in {None, burst.source}:
             due += self._take_bursts()
         self._pool.add(burst)
@@ -114,6 +108,23 @@ class Waiting:
             due += self._take_pile()
             due += self._sort()
         return due + self._slice()
+
+    def _pool_batches(self, burst: MixedTrades) -> list[Trades]:
+        """Batches of a burst's instruments go before it, all in one go where that can be said."""
+        places = zip(burst.instruments, burst.scales, strict=True)
+        scales = {name: scale for name, scale in places if name in self._batches}
+        batches = [batch for name in scales for batch in self._batches[name]]
+        alike = all(batch.scale == scales[batch.instrument] for batch in batches)
+        before = burst_of(batches) if batches and alike else None
+        if before is None or {before.source, burst.source, self._pool.source} - {
+            None,
+            before.source,
+        }:
+            return [one for name in scales for one in self._take_pooled(name)]
+        for name in scales:
+            del self._batches[name]
+        self._pool.add(before)
+        return []
 
     def _louder(self, burst: MixedTrades) -> list[str]:
         """Instruments whose turn this burst is too much for."""
@@ -126,7 +137,7 @@ class Waiting:
         """Make a pile of the bursts, without what is too much of one instrument."""
         due: list[Trades] = []
         for name, pieces in self._pool.pile(HEAVY).items():
-            due += self._fall_behind(name, [*pieces])
+            due += self._fall_behind(name, [*pieces, *self._take(name)])
         self._sliced = True
         return due
 
@@ -193,6 +204,10 @@ class Waiting:
     def _take(self, name: str) -> list[Trades]:
         batches = self._batches.pop(name, None)
         return [] if batches is None else [joined(batches)]
+
+    def _take_pooled(self, name: str) -> list[Trades]:
+        """What waits of one instrument, older bursts first."""
+        return [*self._pool.pick(name), *self._take(name)]
 
     def _slice(self) -> list[Trades]:
         """Some more of a pile that is being handed out."""
