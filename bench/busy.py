@@ -28,7 +28,7 @@ REACHED = 0.95
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate the paced readers, then the burst."""
-    seconds, repeats, burst_s = (5, 3, 15) if quick else (30, 5, 60)
+    seconds, repeats, burst_s = (5, 1, 5) if quick else (30, 5, 60)
     certificate()
     peer = cryptofeed_python()
     count = WARM + RATE * seconds

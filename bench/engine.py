@@ -104,7 +104,7 @@ def costs(bursts: list[MixedTrades], repeats: int) -> dict[str, float]:
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate, print; goals, and seconds a trade."""
-    count, repeats = (640_000, 3) if quick else (2_048_000, 5)
+    count, repeats = (640_000, 1) if quick else (2_048_000, 5)
     bursts = made(count)
     some = [frame_of(burst) for burst in bursts[:128]]
     runs: dict[str, list[float]] = {"pandas groupby, histogram alone": []}

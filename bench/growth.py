@@ -228,7 +228,7 @@ def at_most(name: str, unit: str, figure: float, baseline: float) -> Goal:
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Both."""
-    rounds = 3 if quick else 5
+    rounds = 1 if quick else 5
     trades, by_trade = by_instruments(QUICK_COUNT if quick else COUNT, rounds)
     answers, by_answer = by_clients(QUICK_SECONDS if quick else SECONDS, rounds)
     return [trades, answers], {**by_trade, **by_answer, "load": os.getloadavg()}

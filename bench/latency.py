@@ -24,8 +24,8 @@ from bench.road import Run, sent
 from bench.stamps import Stamps
 
 RATE, SYMBOLS, ASKS = 20_000, 500, 1_000
-FEW_ASKS, FEW_ASKS_S = 100, 15
-SOAK_S, QUICK_S = 600, 30
+FEW_ASKS, FEW_ASKS_S, QUICK_FEW_S = 100, 15, 5
+SOAK_S, QUICK_S = 600, 10
 GOAL_P99_MS, GOAL_MAX_MS, GOAL_STATE_MS, GOAL_TURN_MS = 5.0, 25.0, 1.0, 10.0
 GOAL_ASKED = 0.99
 """Of the questions that were due."""
@@ -51,9 +51,9 @@ def steady(seconds: float, rate: int, symbols: int, asks: int) -> Run | None:
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """A soak with all the questions, and a short run with few."""
-    seconds = QUICK_S if quick else SOAK_S
+    seconds, few_s = (QUICK_S, QUICK_FEW_S) if quick else (SOAK_S, FEW_ASKS_S)
     runs: dict[str, Run | None] = {}
-    for asks, length_s in ((ASKS, seconds), (FEW_ASKS, FEW_ASKS_S)):
+    for asks, length_s in ((ASKS, seconds), (FEW_ASKS, few_s)):
         console.print(f"latency: {length_s} s, {RATE:,} trades/s, {SYMBOLS} symbols, {asks} req/s")
         runs[f"{asks:,} req/s"] = steady(length_s, RATE, SYMBOLS, asks)
     shown(runs)

@@ -13,11 +13,11 @@ from bench.goals import Goal, console
 from bench.market_child import Child, Found
 from bench.market_tape import BURST_S
 
-COUNT, QUICK_COUNT = 1_500, 300
-START_S, QUICK_START_S = 150, 40
+COUNT, QUICK_COUNT = 1_500, 200
+START_S, QUICK_START_S = 150, 30
 """Announcing 1,500 instruments takes two minutes of the venues' REST budgets."""
-STEADY_S, QUICK_STEADY_S = 60, 20
-AFTER_S, QUICK_AFTER_S = 65, 20
+STEADY_S, QUICK_STEADY_S = 60, 6
+AFTER_S, QUICK_AFTER_S = 65, 8
 FAST = "BENCH_FAST_START" in os.environ
 """Venues without REST budgets, for those who look for costs and not for figures."""
 GOAL_CORES, GOAL_MB = 1.5, 1_000.0

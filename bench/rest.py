@@ -102,7 +102,7 @@ def alternated(seconds: float, rounds: int) -> dict[str, list[Run]]:
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate; goals, and every run."""
     with on_another_core():
-        runs = alternated(QUICK_SECONDS if quick else SECONDS, 3 if quick else 5)
+        runs = alternated(QUICK_SECONDS if quick else SECONDS, 1 if quick else 5)
     middle = {
         (name, by): statistics.median(run[by] for run in found)
         for name, found in runs.items()

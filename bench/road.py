@@ -127,7 +127,7 @@ def readers(count: int, peer: str | None) -> dict[str, tuple[int, str, list[str]
 
 def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate the readers; goals, and every run."""
-    count, repeats = (400_000, 3) if quick else (600_000, 5)
+    count, repeats = (200_000, 1) if quick else (600_000, 5)
     certificate()
     all_readers = readers(count, peers_python())
     runs: dict[str, list[Run]] = {name: [] for name in all_readers}

@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.goals import Goal, console
 from bench.house_start import Run, started
 
-COUNT, QUICK_COUNT = 1_000, 100
+COUNT, QUICK_COUNT = 1_000, 40
 READY_S, FILLED_S, MB_PER_S = 3.0, 20.0, 5.0
 
 
