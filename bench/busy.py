@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 from typing import Any
 
 from rich.table import Table
@@ -17,7 +16,7 @@ from rich.table import Table
 from bench.blast import WARM, certificate
 from bench.goals import Goal, console
 from bench.latency import steady
-from bench.road import CRYPTOFEED, PEERS, Run, peer_words, peers_python, sent
+from bench.road import Run, peer_words, peers_python, sent
 from bench.tape import SYMBOLS
 
 RATE, BURST_RATE = 20_000, 100_000
@@ -30,7 +29,7 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     """Alternate the paced readers, then the burst."""
     seconds, repeats, burst_s = (5, 1, 5) if quick else (30, 5, 60)
     certificate()
-    peer = cryptofeed_python()
+    peer = peers_python()
     count = WARM + RATE * seconds
     runs: dict[str, list[Run]] = {"wadm": [], "cryptofeed": []}
     for number in range(repeats):
@@ -44,18 +43,6 @@ def measured(*, quick: bool) -> tuple[list[Goal], dict[str, Any]]:
     burst = steady(burst_s, BURST_RATE, len(SYMBOLS), 0)
     shown(runs, burst)
     return judged(runs, burst, burst_s), {"runs": runs, "burst": burst, "load": os.getloadavg()}
-
-
-def cryptofeed_python() -> str | None:
-    """An environment that already holds this cryptofeed is used as it is: it may be a shared one,
-    in which nobody wants anything installed."""
-    python, (name, _, version) = PEERS / "bin/python", CRYPTOFEED.partition("==")
-    if python.exists():
-        asks = f"import importlib.metadata as m; print(m.version({name!r}))"
-        found = subprocess.run([python, "-c", asks], capture_output=True, text=True, check=False)
-        if found.stdout.strip() == version:
-            return str(python)
-    return peers_python()
 
 
 def us_each(runs: list[Run]) -> float | None:

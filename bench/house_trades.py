@@ -58,7 +58,7 @@ class Model(msgspec.Struct):
     @property
     def key(self) -> str:
         """The same for all that are like it."""
-        return f"{self.item.symbol}"
+        return self.item.symbol
 
     @property
     def numbered(self) -> bool:

@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,26 @@ Run = dict[str, Any]
 
 
 def peers_python() -> str | None:
-    """An environment of its own for the peers; None when they can't be installed."""
-    python, installed = PEERS / "bin/python", PEERS / "installed"
-    wanted = " ".join((CRYPTOFEED, CCXT))
-    if not installed.exists() or installed.read_text() != wanted:
-        console.print(f"installing {wanted} into {PEERS}")
+    """An environment of its own for the peers; None when they can't be installed. One that holds
+    them already is used as it is."""
+    python, wanted = PEERS / "bin/python", (CRYPTOFEED, CCXT)
+    if not _held(python, wanted):
+        console.print(f"installing {' '.join(wanted)} into {PEERS}")
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        install = [str(python), "-m", "pip", "install", "-q", *wanted.split()]
+        install = [str(python), "-m", "pip", "install", "-q", *wanted]
         if subprocess.run(install, check=False).returncode != 0:
             return None
-        installed.write_text(wanted)
     return str(python)
+
+
+def _held(python: Path, wanted: Sequence[str]) -> bool:
+    """True when this environment has exactly these versions."""
+    if not python.exists():
+        return False
+    names = [pinned.partition("==")[0] for pinned in wanted]
+    asks = f"from importlib.metadata import version; print(*map(version, {names!r}))"
+    found = subprocess.run([python, "-c", asks], capture_output=True, text=True, check=False)
+    return found.stdout.split() == [pinned.partition("==")[2] for pinned in wanted]
 
 
 def sent(

@@ -24,6 +24,7 @@ from orderflow.timeframe import CELL_MS, MINUTE_MS
 from orderflow.trade import TradeBatch
 from processor.fold import WORTHWHILE, piled
 from processor.ladder import Ladder
+from processor.loose import merge
 from processor.sweep import Edges, sweeps_of
 from processor.tally import Tally
 
@@ -121,7 +122,7 @@ class Minute(msgspec.Struct):
             if start not in self.cells:
                 self.cells[start] = Cell([], [])
             end = bisect_left(rows, (start + CELL_MS,), k)
-            merge(self.cells[start].loose, rows[k:end])
+            merge(self.cells[start].loose, rows[k:end], _itself)
             k = end
         self.touched += 1
 
@@ -216,13 +217,8 @@ def loose_signs(
                     yield ms, seq, sweep, key, lots, side
 
 
-def merge(loose: list[Loose], rows: list[Loose]) -> None:
-    """Put trades in order among others; nearly always they all come behind."""
-    if loose and rows[0] < loose[-1]:
-        place = bisect_right(loose, rows[0])
-        rows = sorted([*loose[place:], *rows])
-        del loose[place:]
-    loose += rows
+def _itself(one: Loose) -> Loose:
+    return one
 
 
 def _first_key(tally: Tally) -> int:

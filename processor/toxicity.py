@@ -8,7 +8,7 @@ make the value invalid until every bucket was filled anew.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
@@ -20,6 +20,7 @@ from orderflow.indicators.vpin import Reading, Vpin
 from orderflow.ledger import ConsecutiveLedger, Ledger
 from orderflow.timeframe import DAY_MS
 from orderflow.trade import TradeBatch
+from processor.loose import merge
 
 SETTLE_MS = 5_000
 """Trades without numbers are put in order within this time."""
@@ -144,11 +145,7 @@ class Toxicity(msgspec.Struct):
             for one in rows[:late]:
                 self.gap("late trade", one[0])
             del rows[:late]
-        if rows and self.loose and _order(rows[0]) < _order(self.loose[-1]):
-            place = bisect_right(self.loose, _order(rows[0]), key=_order)
-            rows = sorted([*self.loose[place:], *rows], key=_order)
-            del self.loose[place:]
-        self.loose += rows
+        merge(self.loose, rows, _order)
 
     def settle(self, before_ms: int) -> None:
         """Count loose trades of before `before_ms`; later ones may still be joined by others."""

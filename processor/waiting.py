@@ -116,10 +116,8 @@ class Waiting:
         batches = [batch for name in scales for batch in self._batches[name]]
         alike = all(batch.scale == scales[batch.instrument] for batch in batches)
         before = burst_of(batches) if batches and alike else None
-        if before is None or {before.source, burst.source, self._pool.source} - {
-            None,
-            before.source,
-        }:
+        alone = self._pool.source not in {None, burst.source}
+        if before is None or alone or before.source != burst.source:
             return [one for name in scales for one in self._take_pooled(name)]
         for name in scales:
             del self._batches[name]

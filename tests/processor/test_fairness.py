@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
+from spot_support import announced
 
 from backbone.bus.base import TRADES
 from backbone.bus.memory import MemoryBus
 from backbone.settings import Settings
 from backbone.store.memory import MemoryStore
 from orderflow.mixed import MixedTrades
-from orderflow.trade import Connected, Disconnect, InstrumentChanged, TradeBatch, Watermark
+from orderflow.trade import Connected, Disconnect, TradeBatch, Watermark
 from processor.service import ProcessorService
 from processor.waiting import HEAVY, MOST_BEHIND, Waiting
 
@@ -25,14 +25,6 @@ QUIET = [f"somewhere:spot:Q{number:02}USDT" for number in range(40)]
 BURST = 50_000
 PER_MESSAGE = 1_000
 WAIT_S = 90.0
-
-
-def announced(name: str) -> InstrumentChanged:
-    symbol = name.rpartition(":")[2]
-    return InstrumentChanged(
-        "somewhere", "spot", symbol, symbol[:-4], "USDT", Decimal("0.01"), Decimal("0.001"),
-        last_price=Decimal(10),
-    )  # fmt: skip
 
 
 def trades(name: str, first: int, count: int, at_ms: int, kind: str) -> TradeBatch | MixedTrades:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from spot_support import announced
 
 from backbone.bus.memory import MemoryBus
 from backbone.settings import Settings
 from backbone.store.memory import MemoryStore
-from orderflow.trade import Connected, InstrumentChanged, TradeBatch, Watermark
+from orderflow.trade import Connected, TradeBatch, Watermark
 from processor.service import ROUND_MS_PER_STREAM, TICK_MS, ProcessorService
 from processor.told import AT_A_TIME
 
@@ -20,14 +20,6 @@ class Late(ProcessorService):
     """A clock that only the test moves; work takes no time."""
 
     perf_s = staticmethod(lambda: 0.0)
-
-
-def announced(name: str) -> InstrumentChanged:
-    symbol = name.rpartition(":")[2]
-    return InstrumentChanged(
-        "somewhere", "spot", symbol, symbol[:-4], "USDT", Decimal("0.01"), Decimal("0.001"),
-        last_price=Decimal(10),
-    )  # fmt: skip
 
 
 def trade(name: str, key: int, at_ms: int) -> TradeBatch:
